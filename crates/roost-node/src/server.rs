@@ -1,0 +1,3 @@
+//! One server: its handle for everybody else, its state machine, the one task that acts for it.
+
+pub mod handle;

@@ -1,0 +1,234 @@
+//! `config.yml` of a node: the keys of stock Wings that Roost reads and writes, and Roost's own under `roost`.
+//!
+//! Reading and writing YAML is the caller's business. Keys of stock daemons that Roost does not use are ignored.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// The whole file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodeConfig {
+    /// More words in the log.
+    #[serde(default)]
+    pub debug: bool,
+    /// How the daemon names itself in its lines.
+    #[serde(default = "default_app_name")]
+    pub app_name: String,
+    /// The node.
+    pub uuid: Uuid,
+    /// Public half of its credential.
+    pub token_id: String,
+    /// Secret half; also signs websocket tokens.
+    pub token: String,
+    /// Old secret, valid beside `token` while it is being replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous_token: Option<String>,
+    /// Its listener.
+    #[serde(default)]
+    pub api: Api,
+    /// Its directories.
+    #[serde(default)]
+    pub system: System,
+    /// Docker.
+    #[serde(default)]
+    pub docker: Docker,
+    /// View throttle of stock daemons.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub throttles: Option<Throttles>,
+    /// Mount sources that may be used.
+    #[serde(default)]
+    pub allowed_mounts: Vec<String>,
+    /// The panel's address.
+    pub remote: String,
+    /// Further origins whose pages may open sockets; `*` for all.
+    #[serde(default)]
+    pub allowed_origins: Vec<String>,
+    /// Roost's own.
+    #[serde(default)]
+    pub roost: RoostNode,
+}
+
+fn default_app_name() -> String {
+    "Roost".to_owned()
+}
+
+/// The listener.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Api {
+    /// Address to listen on.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// TLS.
+    pub ssl: Ssl,
+    /// Networks whose forwarded headers are believed.
+    pub trusted_proxies: Vec<String>,
+}
+
+impl Default for Api {
+    fn default() -> Self {
+        Self {
+            host: "0.0.0.0".to_owned(),
+            port: 8080,
+            ssl: Ssl::default(),
+            trusted_proxies: Vec::new(),
+        }
+    }
+}
+
+/// TLS.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Ssl {
+    /// On.
+    pub enabled: bool,
+    /// PEM file of the chain.
+    pub cert: String,
+    /// PEM file of the key.
+    pub key: String,
+}
+
+/// Directories.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct System {
+    /// Journals, keepers and queues live below.
+    pub root_directory: String,
+    /// Servers' directories live below.
+    pub data: String,
+    /// Lines that `send logs` replays.
+    pub websocket_log_count: u32,
+    /// Whether a crash starts a server again, where the panel does not say.
+    pub crash_detection: CrashDetection,
+    /// Time zone of servers (`TZ`); the node's where empty.
+    pub timezone: String,
+}
+
+impl Default for System {
+    fn default() -> Self {
+        Self {
+            root_directory: "/var/lib/pterodactyl".to_owned(),
+            data: "/var/lib/pterodactyl/volumes".to_owned(),
+            websocket_log_count: 150,
+            crash_detection: CrashDetection::default(),
+            timezone: String::new(),
+        }
+    }
+}
+
+/// What counts as a crash.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CrashDetection {
+    /// Start crashed servers again.
+    pub enabled: bool,
+    /// An exit with 0 that nobody asked for counts, too.
+    pub detect_clean_exit_as_crash: bool,
+    /// A second crash within this many seconds is not followed by a start.
+    pub timeout: u64,
+}
+
+impl Default for CrashDetection {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            detect_clean_exit_as_crash: true,
+            timeout: 60,
+        }
+    }
+}
+
+/// Docker.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Docker {
+    /// The engine's socket; empty: `DOCKER_HOST`, then `/var/run/docker.sock`.
+    pub socket: String,
+    /// Network of the containers.
+    pub network: DockerNetwork,
+    /// MB of `/tmp`.
+    pub tmpfs_size: u64,
+    /// Most processes in a container; 0 for no limit.
+    pub container_pid_limit: i64,
+    /// User and group of servers, as `uid:gid`; empty: the node's configured range.
+    pub user: String,
+}
+
+impl Default for Docker {
+    fn default() -> Self {
+        Self {
+            socket: String::new(),
+            network: DockerNetwork::default(),
+            tmpfs_size: 100,
+            container_pid_limit: 512,
+            user: String::new(),
+        }
+    }
+}
+
+/// Network of the containers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DockerNetwork {
+    /// Address of the network's gateway, where servers with ip 127.0.0.1 are bound.
+    pub interface: String,
+    /// Name; made if missing. `bridge` and `host` are the engine's own.
+    pub name: String,
+    /// DNS servers.
+    pub dns: Vec<String>,
+}
+
+impl Default for DockerNetwork {
+    fn default() -> Self {
+        Self {
+            interface: String::new(),
+            name: "bridge".to_owned(),
+            dns: Vec::new(),
+        }
+    }
+}
+
+/// View throttle.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Throttles {
+    /// On.
+    pub enabled: bool,
+    /// Lines an interval.
+    pub lines: u32,
+    /// Interval in milliseconds.
+    pub line_reset_interval: u64,
+}
+
+impl Default for Throttles {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            lines: 2000,
+            line_reset_interval: 100,
+        }
+    }
+}
+
+/// Roost's own settings of a node.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RoostNode {
+    /// First uid of the range from which servers of the process runtime get theirs (as root only).
+    pub uid_first: u32,
+    /// How many uids the range has.
+    pub uid_count: u32,
+    /// Servers of the process runtime may run here.
+    pub process_runtime: bool,
+}
+
+impl Default for RoostNode {
+    fn default() -> Self {
+        Self {
+            uid_first: 700_000,
+            uid_count: 10_000,
+            process_runtime: true,
+        }
+    }
+}
