@@ -18,6 +18,7 @@ pub mod id;
 pub mod node_api;
 pub mod node_config;
 pub mod origin;
+pub mod peer;
 pub mod permission;
 pub mod power;
 pub mod problem;
