@@ -1,1 +1,2 @@
 //! roost-panel
+pub mod store;
