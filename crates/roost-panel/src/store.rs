@@ -13,6 +13,7 @@ mod audit;
 mod grants;
 mod group_commit;
 mod keys;
+mod login_limits;
 mod nodes;
 mod revocations;
 mod servers;
@@ -22,6 +23,7 @@ mod users;
 pub use audit::{AuditEntry, AuditFilter, AuditRecord};
 pub use grants::GrantRow;
 pub use keys::KeyRow;
+pub use login_limits::LimitRow;
 pub use nodes::NodeRow;
 pub use revocations::{NewRevocation, RevocationRow};
 pub use servers::{ServerRow, VisibleServers};
@@ -304,7 +306,10 @@ mod tests {
 
     #[test]
     fn a_password_in_an_address_is_not_repeated() {
-        assert_eq!(without_password("mysql://me:secret@host/db"), "mysql://...@host/db");
+        assert_eq!(
+            without_password("mysql://me:secret@host/db"),
+            "mysql://...@host/db"
+        );
         assert_eq!(without_password("mysql://host/db"), "mysql://host/db");
     }
 

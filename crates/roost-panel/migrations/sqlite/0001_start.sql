@@ -121,3 +121,13 @@ CREATE TABLE revocations (
     next_at     BIGINT NOT NULL
 );
 CREATE INDEX revocations_by_next ON revocations (next_at);
+
+-- Failed logins, by address and by account plus address (hashed). Rows go an hour after the last failure.
+CREATE TABLE login_limits (
+    key           TEXT NOT NULL PRIMARY KEY,
+    failures      BIGINT NOT NULL,
+    since         BIGINT NOT NULL,           -- the first of these failures
+    blocked_until BIGINT NOT NULL,
+    updated_at    BIGINT NOT NULL
+);
+CREATE INDEX login_limits_by_age ON login_limits (updated_at);

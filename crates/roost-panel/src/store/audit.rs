@@ -212,10 +212,14 @@ async fn insert(tx: &mut Tx, mut entries: &[AuditEntry]) -> Result<()> {
         let sql = insert_sql(size);
         match &mut tx.0 {
             Change::Sqlite(tx) => {
-                bind_rows!(sqlx::query::<sqlx::Sqlite>(sql), now).execute(&mut **tx).await?;
+                bind_rows!(sqlx::query::<sqlx::Sqlite>(sql), now)
+                    .execute(&mut **tx)
+                    .await?;
             }
             Change::Postgres(tx) => {
-                bind_rows!(sqlx::query::<sqlx::Postgres>(sql), now).execute(&mut **tx).await?;
+                bind_rows!(sqlx::query::<sqlx::Postgres>(sql), now)
+                    .execute(&mut **tx)
+                    .await?;
             }
         }
         entries = later;

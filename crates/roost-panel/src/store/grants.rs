@@ -58,8 +58,15 @@ impl Store {
 
 impl Tx {
     /// Sets somebody's rights. Who had some already keeps the time since when.
-    pub async fn set_grant(&mut self, server: Uuid, user: Uuid, permissions: &[String], now: i64) -> Result<()> {
-        let json = serde_json::to_string(permissions).map_err(|_| StoreError::Unreadable("list of permissions"))?;
+    pub async fn set_grant(
+        &mut self,
+        server: Uuid,
+        user: Uuid,
+        permissions: &[String],
+        now: i64,
+    ) -> Result<()> {
+        let json =
+            serde_json::to_string(permissions).map_err(|_| StoreError::Unreadable("list of permissions"))?;
         change!(
             self,
             "INSERT INTO grants (server_uuid, user_uuid, permissions, created_at) VALUES ($1, $2, $3, $4) \

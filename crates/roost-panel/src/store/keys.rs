@@ -64,14 +64,16 @@ impl Store {
         )
     }
 
-    /// Notes that a key was used.
-    pub async fn touch_key(&self, identifier: &str, now: i64) -> Result<()> {
+    /// Notes that a key was used, unless that was noted less than `every` milliseconds ago.
+    pub async fn touch_key(&self, identifier: &str, now: i64, every: i64) -> Result<()> {
         let mut tx = self.begin().await?;
         change!(
             tx,
-            "UPDATE api_keys SET last_used_at = $2 WHERE identifier = $1",
+            "UPDATE api_keys SET last_used_at = $2 \
+             WHERE identifier = $1 AND (last_used_at IS NULL OR last_used_at <= $3)",
             identifier,
-            now
+            now,
+            now - every
         )?;
         tx.commit().await
     }

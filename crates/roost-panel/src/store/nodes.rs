@@ -1,6 +1,6 @@
 //! Nodes. Their secrets lie here sealed; opening them is the service's business.
 
-use super::{Result, Store, Tx, change, rows};
+use super::{Result, Store, Tx, change, rows, tx_rows};
 use uuid::Uuid;
 
 /// A node.
@@ -100,6 +100,13 @@ impl Store {
 }
 
 impl Tx {
+    /// Ids of all nodes.
+    pub async fn node_ids(&mut self) -> Result<Vec<Uuid>> {
+        let ids: Vec<(String,)> =
+            tx_rows!(fetch_all, (String,), self, "SELECT uuid FROM nodes ORDER BY uuid")?;
+        Ok(ids.iter().filter_map(|(id,)| Uuid::try_parse(id).ok()).collect())
+    }
+
     /// Adds a node.
     pub async fn insert_node(&mut self, node: &NodeRow) -> Result<()> {
         change!(
@@ -120,7 +127,12 @@ impl Tx {
     }
 
     /// Changes where a node is reached.
-    pub async fn set_node_addresses(&mut self, node: Uuid, address: &str, internal: Option<&str>) -> Result<()> {
+    pub async fn set_node_addresses(
+        &mut self,
+        node: Uuid,
+        address: &str,
+        internal: Option<&str>,
+    ) -> Result<()> {
         change!(
             self,
             "UPDATE nodes SET address = $2, internal_address = $3 WHERE uuid = $1",

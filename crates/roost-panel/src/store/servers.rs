@@ -1,6 +1,6 @@
 //! Servers, with the names of their owners and nodes.
 
-use super::{Result, Store, StoreError, Tx, change, rows, tx_rows};
+use super::{NodeRow, Result, Store, StoreError, Tx, change, rows, tx_rows};
 use roost_wire::{
     admin_api::Port,
     id::{ServerRef, short_uuid},
@@ -24,8 +24,8 @@ pub struct ServerRow {
     /// Its owner's name; not stored with the server.
     pub owner_name: String,
     pub node: Option<Uuid>,
-    /// Its node's name; not stored with the server.
-    pub node_name: Option<String>,
+    /// Its node, fetched together with it; not stored with the server.
+    pub node_row: Option<NodeRow>,
     pub runtime: Runtime,
     pub command: Vec<String>,
     pub image: Option<String>,
@@ -82,6 +82,13 @@ struct Raw {
     owner_name: String,
     node_uuid: Option<String>,
     node_name: Option<String>,
+    node_address: Option<String>,
+    node_internal: Option<String>,
+    node_token_id: Option<String>,
+    node_sealed: Option<String>,
+    node_previous: Option<String>,
+    node_previous_until: Option<i64>,
+    node_created_at: Option<i64>,
     runtime: String,
     command: String,
     image: Option<String>,
@@ -107,6 +114,27 @@ impl TryFrom<Raw> for ServerRow {
     type Error = StoreError;
 
     fn try_from(raw: Raw) -> Result<Self> {
+        let node = raw.node_uuid.as_deref().map(uuid).transpose()?;
+        let node_row = match (
+            node,
+            raw.node_name,
+            raw.node_address,
+            raw.node_token_id,
+            raw.node_sealed,
+        ) {
+            (Some(uuid), Some(name), Some(address), Some(token_id), Some(token_sealed)) => Some(NodeRow {
+                uuid,
+                name,
+                address,
+                internal_address: raw.node_internal,
+                token_id,
+                token_sealed,
+                previous_sealed: raw.node_previous,
+                previous_until: raw.node_previous_until,
+                created_at: raw.node_created_at.unwrap_or_default(),
+            }),
+            _ => None,
+        };
         Ok(Self {
             number: raw.number,
             uuid: uuid(&raw.uuid)?,
@@ -115,8 +143,8 @@ impl TryFrom<Raw> for ServerRow {
             description: raw.description,
             owner: uuid(&raw.owner_uuid)?,
             owner_name: raw.owner_name,
-            node: raw.node_uuid.as_deref().map(uuid).transpose()?,
-            node_name: raw.node_name,
+            node,
+            node_row,
             runtime: word(&raw.runtime)?,
             command: json(&raw.command)?,
             image: raw.image,
@@ -170,7 +198,9 @@ macro_rules! select_servers {
     ($rest:expr) => {
         concat!(
             "SELECT s.number, s.uuid, s.identifier, s.name, s.description, s.owner_uuid, u.name AS owner_name, \
-             s.node_uuid, n.name AS node_name, s.runtime, s.command, s.image, s.startup, s.pull, s.dir, s.ports, \
+             s.node_uuid, n.name AS node_name, n.address AS node_address, n.internal_address AS node_internal, \
+             n.token_id AS node_token_id, n.token_sealed AS node_sealed, n.previous_sealed AS node_previous, \
+             n.previous_until AS node_previous_until, n.created_at AS node_created_at, s.runtime, s.command, s.image, s.startup, s.pull, s.dir, s.ports, \
              s.memory, s.cpu, s.disk, s.done, s.stop, s.stop_timeout, s.env, s.suspended, s.status, s.state, \
              s.created_at, s.updated_at \
              FROM servers s JOIN users u ON u.uuid = s.owner_uuid LEFT JOIN nodes n ON n.uuid = s.node_uuid ",

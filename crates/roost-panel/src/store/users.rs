@@ -110,7 +110,12 @@ impl Tx {
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
             user.uuid.to_string(),
             &user.name,
-            lookup_key(&user.name),
+            // A name has no space in it, so the hidden account takes no name from anybody.
+            if user.hidden {
+                format!(" {}", user.name)
+            } else {
+                lookup_key(&user.name)
+            },
             &user.email,
             user.email.as_deref().map(lookup_key),
             password_hash,
@@ -145,7 +150,11 @@ impl Tx {
 
     /// Removes an account with its sessions, keys and grants; [`super::StoreError::Dependent`] if it owns servers.
     pub async fn delete_user(&mut self, user: Uuid) -> Result<bool> {
-        Ok(change!(self, "DELETE FROM users WHERE uuid = $1 AND NOT hidden", user.to_string())? > 0)
+        Ok(change!(
+            self,
+            "DELETE FROM users WHERE uuid = $1 AND NOT hidden",
+            user.to_string()
+        )? > 0)
     }
 
     /// How many administrators there are beside `user`.
