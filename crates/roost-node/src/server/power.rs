@@ -12,9 +12,9 @@
 //! [`step`] is pure: no clock, no process, no text on a console. `actor` gives it inputs one at a time and `driver`
 //! carries its effects out. Whether somebody may ask at all is decided before a request gets here.
 
-mod texts;
 #[cfg(test)]
 mod tests;
+mod texts;
 
 use super::handle::Refusal;
 use roost_wire::{
@@ -414,7 +414,13 @@ impl Machine<'_> {
             (_, Kill) => self.kill(),
             (Phase::Installing { .. }, _) => return Err(Refusal::Installing),
             (Phase::Offline { .. }, Start | Restart) => self.launch(action),
-            (Phase::Offline { again: true, last_exit }, Stop) => {
+            (
+                Phase::Offline {
+                    again: true,
+                    last_exit,
+                },
+                Stop,
+            ) => {
                 self.rest(last_exit, false);
                 self.say(texts::NOT_STARTED_AGAIN);
             }
@@ -428,7 +434,11 @@ impl Machine<'_> {
                 self.stop(run, StopReason::Asked(action), self.rules.stop_timeout_secs);
             }
             (Phase::Stopping(stopping), Stop | Restart) if stopping.why == StopReason::Typed => {
-                self.stop(stopping.run, StopReason::Asked(action), self.rules.stop_timeout_secs);
+                self.stop(
+                    stopping.run,
+                    StopReason::Asked(action),
+                    self.rules.stop_timeout_secs,
+                );
             }
             (Phase::Stopping(stopping), Start | Stop | Restart) => {
                 return Err(Refusal::Busy(match stopping.why {

@@ -127,10 +127,7 @@ mod tests {
             stop_with(&stop("command", Some("^C"))),
             (StopWith::Signal(2), None)
         );
-        assert_eq!(
-            stop_with(&stop("signal", Some("C"))),
-            (StopWith::Signal(2), None)
-        );
+        assert_eq!(stop_with(&stop("signal", Some("C"))), (StopWith::Signal(2), None));
         for kind in ["stop", "native", ""] {
             assert_eq!(stop_with(&stop(kind, None)), (StopWith::Native, None));
         }

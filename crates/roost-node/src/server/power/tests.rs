@@ -88,7 +88,14 @@ fn a_start_goes_through_starting_to_running() {
 #[test]
 fn without_a_done_text_it_runs_as_soon_as_it_lives() {
     let (power, _) = request(&Power::default(), PowerAction::Start);
-    let (power, effects) = step(power, Input::Launched { run: NEXT, ready: true }, &rules());
+    let (power, effects) = step(
+        power,
+        Input::Launched {
+            run: NEXT,
+            ready: true,
+        },
+        &rules(),
+    );
     assert_eq!(power.phase.wire(), PowerState::Running);
     assert_eq!(effects, [Effect::Publish(PowerState::Running)]);
 }
@@ -157,7 +164,14 @@ fn a_stop_while_the_image_is_pulled_calls_the_launch_off() {
     let (off, _) = step(power.clone(), failed, &rules());
     assert_eq!(off.phase.wire(), PowerState::Offline);
     // The launch may have been too fast to be called off: then it is stopped.
-    let (power, effects) = step(power, Input::Launched { run: NEXT, ready: true }, &rules());
+    let (power, effects) = step(
+        power,
+        Input::Launched {
+            run: NEXT,
+            ready: true,
+        },
+        &rules(),
+    );
     assert!(effects.contains(&Effect::SendStop { run: NEXT }));
     assert_eq!(power.phase.wire(), PowerState::Stopping);
 }
@@ -169,7 +183,14 @@ fn an_exit_that_nobody_asked_for_starts_it_again_once() {
     assert!(effects.contains(&Effect::StartAgainAfter { ms: START_AGAIN_MS }));
     let (power, effects) = step(power, Input::StartAgain, &rules());
     assert!(effects.contains(&Effect::Launch { run: NEXT }));
-    let (power, _) = step(power, Input::Launched { run: NEXT, ready: true }, &rules());
+    let (power, _) = step(
+        power,
+        Input::Launched {
+            run: NEXT,
+            ready: true,
+        },
+        &rules(),
+    );
     let again = Input::Ended {
         run: NEXT,
         exit: exit(1),
@@ -180,13 +201,21 @@ fn an_exit_that_nobody_asked_for_starts_it_again_once() {
     };
     let (_, effects) = step(power.clone(), again.clone(), &soon);
     assert!(notices(&effects).contains("within the last 60 seconds"));
-    assert!(!effects.iter().any(|e| matches!(e, Effect::StartAgainAfter { .. })));
+    assert!(
+        !effects
+            .iter()
+            .any(|e| matches!(e, Effect::StartAgainAfter { .. }))
+    );
     let later = Rules {
         now: rules().now + 60_000,
         ..rules()
     };
     let (_, effects) = step(power, again, &later);
-    assert!(effects.iter().any(|e| matches!(e, Effect::StartAgainAfter { .. })));
+    assert!(
+        effects
+            .iter()
+            .any(|e| matches!(e, Effect::StartAgainAfter { .. }))
+    );
 }
 
 #[test]
@@ -202,7 +231,11 @@ fn what_counts_as_a_crash_can_be_set() {
         ..rules()
     };
     let (power, effects) = step(running(), ended(0), &clean);
-    assert!(!effects.iter().any(|e| matches!(e, Effect::StartAgainAfter { .. })));
+    assert!(
+        !effects
+            .iter()
+            .any(|e| matches!(e, Effect::StartAgainAfter { .. }))
+    );
     assert_eq!(power.last_crash, None);
     let oom = Input::Ended {
         run: RUN,
@@ -221,7 +254,11 @@ fn the_typed_stop_command_is_a_stop_and_not_a_crash() {
     let (power, effects) = step(running(), Input::StopTyped, &rules());
     assert_eq!(effects, [Effect::Publish(PowerState::Stopping)]);
     let (off, effects) = step(power.clone(), ended(1), &rules());
-    assert!(!effects.iter().any(|e| matches!(e, Effect::StartAgainAfter { .. })));
+    assert!(
+        !effects
+            .iter()
+            .any(|e| matches!(e, Effect::StartAgainAfter { .. }))
+    );
     assert_eq!(off.phase.wire(), PowerState::Offline);
     // It may have meant something else to the program: a real stop still works.
     let (_, effects) = request(&power, PowerAction::Stop);
@@ -284,8 +321,20 @@ fn the_next_life_of_the_node_goes_on_where_the_last_one_was() {
         );
     }
     assert!(running().phase.saved().wants_start());
-    assert!(!request(&running(), PowerAction::Stop).0.phase.saved().wants_start());
-    assert!(request(&running(), PowerAction::Restart).0.phase.saved().wants_start());
+    assert!(
+        !request(&running(), PowerAction::Stop)
+            .0
+            .phase
+            .saved()
+            .wants_start()
+    );
+    assert!(
+        request(&running(), PowerAction::Restart)
+            .0
+            .phase
+            .saved()
+            .wants_start()
+    );
     assert!(step(running(), ended(1), &rules()).0.phase.saved().wants_start());
 }
 
@@ -346,8 +395,14 @@ fn play(inputs: &[(Input, bool)]) -> (Power, Vec<Effect>) {
             assert!(!effects.iter().any(|e| matches!(e, Effect::Launch { .. })));
         }
         for effect in &effects {
-            if let Effect::Launch { run } | Effect::SendStop { run } | Effect::ArmKillTimer { run, .. } = effect {
-                assert_eq!(next.phase.run(), Some(*run), "{effect:?} is about the run under way");
+            if let Effect::Launch { run } | Effect::SendStop { run } | Effect::ArmKillTimer { run, .. } =
+                effect
+            {
+                assert_eq!(
+                    next.phase.run(),
+                    Some(*run),
+                    "{effect:?} is about the run under way"
+                );
             }
         }
         power = next;

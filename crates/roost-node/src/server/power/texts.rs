@@ -12,8 +12,7 @@ pub(super) const CRASH_RESTART_OFF: &str =
     "It is not started again: crash detection is off for this server or node.";
 pub(super) const STARTED_AGAIN: &str = "It is started again in a second; stop or kill calls that off.";
 pub(super) const KILLING: &str = "The kill timer has ended: the server is killed now.";
-pub(super) const STILL_ALIVE: &str =
-    "The server has been killed and still has not ended (a process may hang in the kernel): it is killed again.";
+pub(super) const STILL_ALIVE: &str = "The server has been killed and still has not ended (a process may hang in the kernel): it is killed again.";
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -87,7 +86,9 @@ pub(super) fn crashed(exit: &Exit) -> String {
 }
 
 pub(super) fn crash_loop(window_secs: i64) -> String {
-    format!("It is not started again: it had crashed within the last {window_secs} seconds. Start it by hand.")
+    format!(
+        "It is not started again: it had crashed within the last {window_secs} seconds. Start it by hand."
+    )
 }
 
 pub(super) fn start_failed(reason: &str) -> String {
