@@ -15,5 +15,7 @@ pub mod http;
 pub mod panel;
 pub mod service;
 pub mod store;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use panel::{App, Panel, PanelError, PanelOptions};

@@ -9,7 +9,10 @@ use crate::{
     panel::App,
     store::{LimitRow, Tx},
 };
-use std::net::IpAddr;
+use std::{
+    net::IpAddr,
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 /// Failures from one address within [`WINDOW`] before it has to wait for the window's end.
 pub const ADDRESS_FAILURES: i64 = 30;
@@ -40,8 +43,8 @@ pub async fn begin(app: &App, account: &str, address: IpAddr) -> Result<Attempt>
             sha256_hex(format!("{network} {}", account.trim().to_lowercase()).as_bytes())
         ),
     };
+    sweep_now_and_then(app, now).await?;
     let mut tx = app.store.begin().await?;
-    tx.sweep_limits(now - FORGOTTEN).await?;
     count(&mut tx, &attempt.address_key, now, after_address_failure).await?;
     count(&mut tx, &attempt.pair_key, now, after_pair_failure).await?;
     tx.commit().await?;
@@ -55,6 +58,17 @@ impl Attempt {
         tx.clear_limit(&self.pair_key).await?;
         Ok(())
     }
+}
+
+/// In a change of its own: within another it could wait for one that waits for it.
+async fn sweep_now_and_then(app: &App, now: i64) -> Result<()> {
+    static ATTEMPTS: AtomicU32 = AtomicU32::new(0);
+    if ATTEMPTS.fetch_add(1, Ordering::Relaxed).is_multiple_of(64) {
+        let mut tx = app.store.begin().await?;
+        tx.sweep_limits(now - FORGOTTEN).await?;
+        tx.commit().await?;
+    }
+    Ok(())
 }
 
 async fn count(tx: &mut Tx, key: &str, now: i64, rule: fn(LimitRow, i64) -> LimitRow) -> Result<()> {
