@@ -172,7 +172,7 @@ mod tests {
             owner: Uuid::from_u128(2),
             owner_name: "ada".into(),
             node: None,
-            node_name: None,
+            node_row: None,
             runtime: Runtime::Docker,
             command: vec!["java".into(), "-jar".into(), "my server.jar".into()],
             image: Some("debian:12".into()),

@@ -26,7 +26,7 @@ pub fn server(row: &ServerRow, caller: Uuid, rights: &PermissionSet, sftp_host: 
             "internal_id": row.number,
             "uuid": row.uuid,
             "name": row.name,
-            "node": row.node_name.as_deref().unwrap_or_default(),
+            "node": row.node_row.as_ref().map(|n| n.name.as_str()).unwrap_or_default(),
             "is_node_under_maintenance": false,
             "sftp_details": {"ip": sftp_host, "port": 2022},
             "description": row.description,
