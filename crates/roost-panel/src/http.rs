@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod allowed;
+pub mod assets;
 pub mod auth;
 pub mod client;
 pub mod identity;
@@ -38,7 +39,7 @@ pub fn router(app: App) -> Router {
         ))
         .layer(DefaultBodyLimit::max(BODY_MAX));
     api.method_not_allowed_fallback(problem::method_not_allowed)
-        .fallback(problem::unknown_route)
+        .fallback(assets::serve)
         .layer(fixed(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(fixed(header::X_FRAME_OPTIONS, "DENY"))
         .layer(fixed(header::REFERRER_POLICY, "no-referrer"))

@@ -12,6 +12,7 @@
 //! It never runs a server nor carries a console's stream: that is `roost-node`'s business, reached over HTTP only.
 
 pub mod http;
+pub mod node_client;
 pub mod panel;
 pub mod service;
 pub mod store;

@@ -5,6 +5,7 @@
 
 use crate::{
     http,
+    node_client::NodeClient,
     service::{
         ServiceError, accounts,
         nodes::NodeSecrets,
@@ -58,6 +59,9 @@ pub enum PanelError {
     /// The public URL.
     #[error("the public URL: {0}")]
     PublicUrl(#[from] roost_wire::origin::NotAnOrigin),
+    /// What speaks to the nodes.
+    #[error("nodes can't be spoken to: {0}")]
+    NodeClient(#[from] reqwest::Error),
 }
 
 /// What all parts of a panel share. Cheap to clone.
@@ -74,6 +78,8 @@ pub struct Parts {
     pub passwords: Passwords,
     /// The nodes' secrets, opened.
     pub node_secrets: NodeSecrets,
+    /// Speaks to the nodes.
+    pub node_client: NodeClient,
     /// Wakes whoever tells the nodes that access ended.
     pub revocations: Revocations,
     /// The public URL, parsed.
@@ -113,6 +119,7 @@ impl Panel {
             sealer: Sealer::new(&options.key),
             passwords: Passwords::new(),
             node_secrets: NodeSecrets::default(),
+            node_client: NodeClient::new()?,
             revocations: Revocations::default(),
             public_origin,
             options,

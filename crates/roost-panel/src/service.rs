@@ -5,12 +5,14 @@
 pub mod access;
 pub mod accounts;
 pub mod audit;
+pub mod credentials;
 pub mod keys;
 pub mod limits;
 pub mod nodes;
 pub mod revocation;
 pub mod secrets;
 pub mod sessions;
+pub mod settings;
 
 use crate::store::StoreError;
 

@@ -3,7 +3,7 @@
 //! A node's secret is opened once and kept; it is opened again only where its sealed form has changed.
 
 use super::Result;
-use crate::{panel::App, store::NodeRow};
+use crate::{node_client::NodeTarget, panel::App, service::credentials::address::reachable, store::NodeRow};
 use std::{
     collections::HashMap,
     fmt,
@@ -54,4 +54,17 @@ pub fn accepted_secrets(app: &App, node: &NodeRow) -> Result<Vec<Arc<str>>> {
         secrets.push(app.node_secrets.open(app, node.uuid, true, sealed)?);
     }
     Ok(secrets)
+}
+
+/// The name of the node inside `roost up`.
+pub const LOCAL: &str = "local";
+
+/// Where the panel reaches a node, and what it shows there; `None` for one that has no address.
+pub fn target(app: &App, node: &NodeRow) -> Result<Option<NodeTarget>> {
+    let own = || {
+        let listen = app.options.local_listen.filter(|_| node.name == LOCAL)?;
+        Some(format!("http://{}", reachable(listen)))
+    };
+    let Some(base) = node.panel_address().map(str::to_owned).or_else(own) else { return Ok(None) };
+    Ok(Some(NodeTarget { node: node.uuid, base: base.into(), secret: secret(app, node)? }))
 }
