@@ -99,9 +99,9 @@ fn after_address_failure(row: LimitRow, now: i64) -> LimitRow {
     }
 }
 
-/// 1 s after the first failure beyond the free ones, then twice as long each time.
+/// 1 s after the first failure beyond the free ones, then twice as long each time. `since` is the last failure.
 fn after_pair_failure(row: LimitRow, now: i64) -> LimitRow {
-    let failures = row.failures + 1;
+    let failures = if now - row.since > FORGOTTEN { 1 } else { row.failures + 1 };
     let beyond = failures - FREE_FAILURES;
     let blocked_until = if beyond > 0 {
         let exponent = u32::try_from(beyond - 1).unwrap_or(u32::MAX).min(20);
@@ -111,7 +111,7 @@ fn after_pair_failure(row: LimitRow, now: i64) -> LimitRow {
     };
     LimitRow {
         failures,
-        since: row.since,
+        since: now,
         blocked_until,
     }
 }
@@ -145,6 +145,7 @@ mod tests {
         }
         assert_eq!(delays[..8], [0, 0, 0, 0, 1, 2, 4, 8]);
         assert_eq!(delays[17], 900);
+        assert_eq!(after_pair_failure(row, FORGOTTEN + 1).failures, 1);
     }
 
     #[test]
