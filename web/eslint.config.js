@@ -16,7 +16,7 @@ export default ts.config(
     },
   },
   {
-    files: ['src/**'],
+    files: ['src/**', 'public/**'],
     languageOptions: { globals: globals.browser },
     rules: {
       // Text from a server or a person is never markup.

@@ -46,7 +46,7 @@ describe('joining a replay to what is shown', () => {
     const random = () => (seed = (seed * 48271) % 2147483647) / 2147483647;
     for (let round = 0; round < 500; round += 1) {
       // Few different lines, so that repeats are common; a number now and then keeps the seam findable.
-      const all = Array.from({ length: 400 }, (_, i) => (random() < 0.5 ? `line number ${i} of the run` : ['', 'tick', '> '][i % 3]!));
+      const all = Array.from({ length: 400 }, (_, i) => (random() < 0.5 ? `line number ${i} of the run` : (['', 'tick', '> '][i % 3] ?? '')));
       const seen = 150 + Math.floor(random() * 150);
       const missed = Math.floor(random() * 100);
       const end = seen + missed;
