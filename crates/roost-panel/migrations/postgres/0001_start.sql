@@ -130,7 +130,7 @@ CREATE INDEX revocations_by_next ON revocations (next_at);
 CREATE TABLE login_limits (
     key           TEXT NOT NULL PRIMARY KEY,
     failures      BIGINT NOT NULL,
-    since         BIGINT NOT NULL,           -- the first of these failures
+    since         BIGINT NOT NULL,           -- the first failure of an address, the last one of a pair
     blocked_until BIGINT NOT NULL,
     updated_at    BIGINT NOT NULL
 );
