@@ -96,7 +96,10 @@ impl Engine {
         )?;
         engine.import(IMAGE_EMPTY, &shell, &[])?;
         let stock = RootFs::busybox()?;
-        stock.script("entrypoint.sh", "#!/bin/sh\ncd /home/container\neval exec \"$STARTUP\"\n")?;
+        stock.script(
+            "entrypoint.sh",
+            "#!/bin/sh\ncd /home/container\neval exec \"$STARTUP\"\n",
+        )?;
         engine.import(
             IMAGE_STOCK,
             &stock,
@@ -145,7 +148,12 @@ impl Engine {
         command.arg("--bridge").arg(bridge::name(&self.dir)?);
         command.arg("--cgroup-parent").arg(ended::cgroup(&self.dir));
         command.args(["--exec-opt", "native.cgroupdriver=cgroupfs"]);
-        command.args(["--iptables=false", "--ip6tables=false", "--ip-masq=false", "--ip-forward=false"]);
+        command.args([
+            "--iptables=false",
+            "--ip6tables=false",
+            "--ip-masq=false",
+            "--ip-forward=false",
+        ]);
         command.args(["--log-level", "warn"]).env_remove("DOCKER_HOST");
         self.dockerd = Some(self.spawn(&mut command)?);
         let socket = self.socket();
@@ -155,7 +163,10 @@ impl Engine {
     }
 
     fn spawn(&self, command: &mut Command) -> Result<Child> {
-        let log = File::options().create(true).append(true).open(self.dir.join("engine.log"))?;
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.dir.join("engine.log"))?;
         let program = command.get_program().to_string_lossy().into_owned();
         command
             .stdin(Stdio::null())
@@ -164,7 +175,9 @@ impl Engine {
             // A Ctrl-C in the terminal is for the test, which then ends the engine in order.
             .process_group(0)
             .spawn()
-            .with_context(|| format!("{program} can't be run: install it (`apt-get install docker.io iproute2`)"))
+            .with_context(|| {
+                format!("{program} can't be run: install it (`apt-get install docker.io iproute2`)")
+            })
     }
 
     fn containerd_socket(&self) -> PathBuf {
@@ -189,7 +202,11 @@ impl Engine {
     /// Makes an image out of a root file system; `changes` are lines of a Dockerfile (`CMD`, `ENV`, ...).
     pub fn import(&self, name: &str, root: &RootFs, changes: &[&str]) -> Result<()> {
         let (repo, tag) = name.rsplit_once(':').unwrap_or((name, "latest"));
-        let mut path = format!("/images/create?fromSrc=-&repo={}&tag={}", http::escape(repo), http::escape(tag));
+        let mut path = format!(
+            "/images/create?fromSrc=-&repo={}&tag={}",
+            http::escape(repo),
+            http::escape(tag)
+        );
         for change in changes {
             path.push_str("&changes=");
             path.push_str(&http::escape(change));
@@ -226,7 +243,10 @@ impl Engine {
 
     fn end(&mut self) -> Result<()> {
         http::remove_all_containers(&self.socket());
-        for child in [self.dockerd.take(), self.containerd.take()].into_iter().flatten() {
+        for child in [self.dockerd.take(), self.containerd.take()]
+            .into_iter()
+            .flatten()
+        {
             ended::terminate(child);
         }
         ended::clear(&self.dir)
@@ -238,7 +258,10 @@ impl Drop for Engine {
         if self.dir.exists()
             && let Err(e) = self.end()
         {
-            eprintln!("the private engine in {} is not cleared away: {e:#}", self.dir.display());
+            eprintln!(
+                "the private engine in {} is not cleared away: {e:#}",
+                self.dir.display()
+            );
         }
     }
 }
@@ -250,7 +273,11 @@ fn wait_for(name: &str, child: &mut Option<Child>, ready: impl Fn() -> bool) -> 
         if let Some(status) = child.as_mut().map(Child::try_wait).transpose()?.flatten() {
             bail!("{name} has ended with {status}");
         }
-        ensure!(begun.elapsed() < READY, "{name} was not ready within {} s", READY.as_secs());
+        ensure!(
+            begun.elapsed() < READY,
+            "{name} was not ready within {} s",
+            READY.as_secs()
+        );
         thread::sleep(Duration::from_millis(20));
     }
     Ok(())

@@ -23,7 +23,10 @@ const OWNER: &str = "owner";
 /// Writes down that this process owns the engine in `dir`.
 pub(super) fn own(dir: &Path) -> Result<()> {
     let me = std::process::id();
-    fs::write(dir.join(OWNER), format!("{me} {}", started(me).context("no /proc")?))?;
+    fs::write(
+        dir.join(OWNER),
+        format!("{me} {}", started(me).context("no /proc")?),
+    )?;
     Ok(())
 }
 
@@ -33,7 +36,9 @@ pub(super) fn sweep() {
         return;
     };
     for dir in entries.flatten().map(|entry| entry.path()) {
-        let ours = dir.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PREFIX));
+        let ours = dir
+            .file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with(PREFIX));
         if ours
             && is_orphan(&dir)
             && let Err(e) = clear(&dir)
@@ -103,16 +108,28 @@ fn running(dir: &Path) -> Vec<i32> {
         let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         let program = command.split(|byte| *byte == 0).next().unwrap_or_default();
         let program = String::from_utf8_lossy(program).into_owned();
-        let known = ["dockerd", "containerd", "containerd-shim-runc-v2", "docker-proxy", "runc"]
-            .iter()
-            .any(|known| program.rsplit('/').next() == Some(known));
+        let known = [
+            "dockerd",
+            "containerd",
+            "containerd-shim-runc-v2",
+            "docker-proxy",
+            "runc",
+        ]
+        .iter()
+        .any(|known| program.rsplit('/').next() == Some(known));
         let named = known && String::from_utf8_lossy(&command).contains(&name);
         all.push((pid, parent(pid), named));
     }
-    let mut found: Vec<i32> = all.iter().filter(|(.., named)| *named).map(|(pid, ..)| *pid).collect();
+    let mut found: Vec<i32> = all
+        .iter()
+        .filter(|(.., named)| *named)
+        .map(|(pid, ..)| *pid)
+        .collect();
     let mut at = 0;
     while let Some(above) = found.get(at).copied() {
-        let below = all.iter().filter(|(pid, parent, _)| *parent == Some(above) && !found.contains(pid));
+        let below = all
+            .iter()
+            .filter(|(pid, parent, _)| *parent == Some(above) && !found.contains(pid));
         let below: Vec<i32> = below.map(|(pid, ..)| *pid).collect();
         found.extend(below);
         at += 1;
@@ -143,7 +160,11 @@ pub(super) fn cgroup(dir: &Path) -> String {
 /// Removes cgroups that containers left behind: one tree on cgroups v2, one a controller on v1.
 fn remove_cgroups(dir: &Path) {
     let root = Path::new("/sys/fs/cgroup");
-    let controllers = fs::read_dir(root).into_iter().flatten().flatten().map(|entry| entry.path());
+    let controllers = fs::read_dir(root)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path());
     for place in controllers.chain([root.to_owned()]) {
         let own = place.join(cgroup(dir).trim_start_matches('/'));
         for container in fs::read_dir(&own).into_iter().flatten().flatten() {

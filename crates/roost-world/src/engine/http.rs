@@ -32,7 +32,13 @@ pub(super) fn remove_all_containers(socket: &Path) {
     };
     let list: Vec<serde_json::Value> = serde_json::from_str(&answer.body).unwrap_or_default();
     for id in list.iter().filter_map(|container| container["Id"].as_str()) {
-        let _ = request(socket, "DELETE", &format!("/containers/{id}?force=1&v=1"), "text/plain", &[]);
+        let _ = request(
+            socket,
+            "DELETE",
+            &format!("/containers/{id}?force=1&v=1"),
+            "text/plain",
+            &[],
+        );
     }
 }
 
@@ -49,7 +55,9 @@ fn request(socket: &Path, method: &str, path: &str, kind: &str, body: &[u8]) -> 
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
     let answer = String::from_utf8_lossy(&answer);
-    let (head, body) = answer.split_once("\r\n\r\n").context("the engine's answer has no end")?;
+    let (head, body) = answer
+        .split_once("\r\n\r\n")
+        .context("the engine's answer has no end")?;
     let status = head.split(' ').nth(1).and_then(|word| word.parse().ok());
     Ok(Answer {
         status: status.context("the engine's answer has no status")?,

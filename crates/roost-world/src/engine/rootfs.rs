@@ -31,7 +31,10 @@ impl RootFs {
             .output()
             .context("busybox can't be run: install it (`apt-get install busybox-static`)")?;
         root.copy(Path::new(BUSYBOX))?;
-        for name in String::from_utf8_lossy(&list.stdout).lines().filter(|name| *name != "busybox") {
+        for name in String::from_utf8_lossy(&list.stdout)
+            .lines()
+            .filter(|name| *name != "busybox")
+        {
             symlink("busybox", root.0.path().join("bin").join(name))?;
         }
         Ok(root)
@@ -48,7 +51,10 @@ impl RootFs {
     /// A program of this machine with the libraries it is linked with, at the same paths.
     pub fn program(&self, program: &Path) -> Result<()> {
         self.copy(program)?;
-        let libraries = Command::new("ldd").arg(program).output().context("`ldd` can't be run")?;
+        let libraries = Command::new("ldd")
+            .arg(program)
+            .output()
+            .context("`ldd` can't be run")?;
         for word in String::from_utf8_lossy(&libraries.stdout).split_whitespace() {
             if word.starts_with('/') {
                 self.copy(Path::new(word))?;
@@ -79,8 +85,16 @@ impl RootFs {
 
     /// All of it as a tar archive.
     pub(super) fn tar(&self) -> Result<Vec<u8>> {
-        let tar = Command::new("tar").arg("-C").arg(self.0.path()).args(["-c", "."]).output()?;
-        ensure!(tar.status.success(), "tar: {}", String::from_utf8_lossy(&tar.stderr));
+        let tar = Command::new("tar")
+            .arg("-C")
+            .arg(self.0.path())
+            .args(["-c", "."])
+            .output()?;
+        ensure!(
+            tar.status.success(),
+            "tar: {}",
+            String::from_utf8_lossy(&tar.stderr)
+        );
         Ok(tar.stdout)
     }
 }
