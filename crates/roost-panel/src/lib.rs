@@ -16,5 +16,7 @@ pub mod node_client;
 pub mod panel;
 pub mod service;
 pub mod store;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use panel::{App, Panel, PanelError, PanelOptions};

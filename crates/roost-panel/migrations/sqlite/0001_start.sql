@@ -44,6 +44,7 @@ CREATE TABLE nodes (
     token_sealed     TEXT NOT NULL,          -- base64 of nonce and ciphertext, bound to the uuid
     previous_sealed  TEXT,
     previous_until   BIGINT,
+    confirmed        BOOLEAN NOT NULL,       -- the node is known to have the secret; until then the one before is used
     created_at       BIGINT NOT NULL
 );
 
@@ -126,7 +127,7 @@ CREATE INDEX revocations_by_next ON revocations (next_at);
 CREATE TABLE login_limits (
     key           TEXT NOT NULL PRIMARY KEY,
     failures      BIGINT NOT NULL,
-    since         BIGINT NOT NULL,           -- the first of these failures
+    since         BIGINT NOT NULL,           -- the first failure of an address, the last one of a pair
     blocked_until BIGINT NOT NULL,
     updated_at    BIGINT NOT NULL
 );

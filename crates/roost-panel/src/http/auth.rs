@@ -113,3 +113,6 @@ fn cookie(app: &App, way: &Way, value: &str, seconds: i64) -> String {
     let secure = if https { "; Secure" } else { "" };
     format!("{COOKIE}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}")
 }
+
+#[cfg(test)]
+mod tests;

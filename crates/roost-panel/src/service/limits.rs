@@ -9,7 +9,10 @@ use crate::{
     panel::App,
     store::{LimitRow, Tx},
 };
-use std::net::IpAddr;
+use std::{
+    net::IpAddr,
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 /// Failures from one address within [`WINDOW`] before it has to wait for the window's end.
 pub const ADDRESS_FAILURES: i64 = 30;
@@ -40,8 +43,8 @@ pub async fn begin(app: &App, account: &str, address: IpAddr) -> Result<Attempt>
             sha256_hex(format!("{network} {}", account.trim().to_lowercase()).as_bytes())
         ),
     };
+    sweep_now_and_then(app, now).await?;
     let mut tx = app.store.begin().await?;
-    tx.sweep_limits(now - FORGOTTEN).await?;
     count(&mut tx, &attempt.address_key, now, after_address_failure).await?;
     count(&mut tx, &attempt.pair_key, now, after_pair_failure).await?;
     tx.commit().await?;
@@ -55,6 +58,17 @@ impl Attempt {
         tx.clear_limit(&self.pair_key).await?;
         Ok(())
     }
+}
+
+/// In a change of its own: within another it could wait for one that waits for it.
+async fn sweep_now_and_then(app: &App, now: i64) -> Result<()> {
+    static ATTEMPTS: AtomicU32 = AtomicU32::new(0);
+    if ATTEMPTS.fetch_add(1, Ordering::Relaxed).is_multiple_of(64) {
+        let mut tx = app.store.begin().await?;
+        tx.sweep_limits(now - FORGOTTEN).await?;
+        tx.commit().await?;
+    }
+    Ok(())
 }
 
 async fn count(tx: &mut Tx, key: &str, now: i64, rule: fn(LimitRow, i64) -> LimitRow) -> Result<()> {
@@ -85,9 +99,9 @@ fn after_address_failure(row: LimitRow, now: i64) -> LimitRow {
     }
 }
 
-/// 1 s after the first failure beyond the free ones, then twice as long each time.
+/// 1 s after the first failure beyond the free ones, then twice as long each time. `since` is the last failure.
 fn after_pair_failure(row: LimitRow, now: i64) -> LimitRow {
-    let failures = row.failures + 1;
+    let failures = if now - row.since > FORGOTTEN { 1 } else { row.failures + 1 };
     let beyond = failures - FREE_FAILURES;
     let blocked_until = if beyond > 0 {
         let exponent = u32::try_from(beyond - 1).unwrap_or(u32::MAX).min(20);
@@ -97,7 +111,7 @@ fn after_pair_failure(row: LimitRow, now: i64) -> LimitRow {
     };
     LimitRow {
         failures,
-        since: row.since,
+        since: now,
         blocked_until,
     }
 }
@@ -131,6 +145,7 @@ mod tests {
         }
         assert_eq!(delays[..8], [0, 0, 0, 0, 1, 2, 4, 8]);
         assert_eq!(delays[17], 900);
+        assert_eq!(after_pair_failure(row, FORGOTTEN + 1).failures, 1);
     }
 
     #[test]
