@@ -10,6 +10,7 @@
 //! differently on another machine. The node never reads a container's stream: a keeper holds it and outlives the node.
 //! When a server starts, stops or counts as crashed is its driver's business.
 
+mod attach;
 mod exit;
 mod find;
 mod image;

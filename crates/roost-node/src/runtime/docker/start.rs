@@ -2,10 +2,12 @@
 //!
 //! How the container looks is `spec`'s business; what the keeper says is the pump's.
 
-use super::{DockerRules, Engine, EngineError, Notice, image::ImageName, limits::COMMON_IO_WEIGHT, spec};
+use super::{
+    DockerRules, Engine, EngineError, Notice, attach, exit, image::ImageName, limits::COMMON_IO_WEIGHT, spec,
+};
 use crate::runtime::{Launch, Running, StartError};
 use bollard::query_parameters::{CreateContainerOptionsBuilder, ResizeContainerTTYOptionsBuilder};
-use std::path::Path;
+use std::{os::unix::net::UnixStream, path::Path};
 use uuid::Uuid;
 
 impl Engine {
@@ -58,6 +60,35 @@ impl Engine {
             pid,
             not_enforced: not_enforced(&made.warnings, launch.settings.build.io_weight),
         })
+    }
+}
+
+impl Engine {
+    /// The keeper has to hold the stream before the first byte can come.
+    async fn attach_and_start(
+        &self,
+        launch: &Launch,
+        keeper: &Path,
+        id: &str,
+    ) -> Result<(UnixStream, Option<u32>), EngineError> {
+        let link = attach::spawn(keeper, launch, self.socket(), id).await?;
+        let held = attach::Held(Some(link));
+        let client = self.client().await?;
+        client
+            .start_container(id, None)
+            .await
+            .map_err(|e| self.failed("start the server's container", e))?;
+        let (columns, rows) = launch.roost.terminal;
+        let size = ResizeContainerTTYOptionsBuilder::default()
+            .w(columns.into())
+            .h(rows.into())
+            .build();
+        // A program that has ended already has no terminal; how it ended is told by its exit.
+        if let Err(e) = client.resize_container_tty(id, size).await {
+            tracing::debug!(server = %launch.uuid, error = %e, "the terminal keeps its size");
+        }
+        let pid = exit::main_process(&self.inspect(id).await?);
+        Ok((held.keep()?, pid))
     }
 }
 
