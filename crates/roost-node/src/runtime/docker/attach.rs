@@ -21,6 +21,18 @@ pub(super) async fn spawn(_program: &Path, launch: &Launch, socket: &Path, conta
         KeeperFrame::Hello { version: VERSION, run, pid: 0, first_offset: 0, started_ms: 0 }.encode(&mut out);
         mine.write_all(&out).ok();
         let mut at = 0;
+        let mut input = mine.try_clone().unwrap();
+        let mut upw = up.try_clone().unwrap();
+        std::thread::spawn(move || {
+            let mut d = roost_keeper::protocol::Decoder::default();
+            loop {
+                let n = match input.read(d.space(4096)) { Ok(0) | Err(_) => return, Ok(n) => n };
+                d.filled(n);
+                while let Ok(Some(f)) = d.next_from_node() {
+                    if let NodeFrame::Input { bytes, .. } = f { upw.write_all(bytes).ok(); }
+                }
+            }
+        });
         while let Ok(n) = up.read(&mut buf) {
             if n == 0 { break; }
             out.clear();
