@@ -33,21 +33,35 @@ async fn limits_arrive_at_the_engine() {
     let options = log.config.unwrap();
     let option = |key: &str| options.get(key).map(String::as_str);
     assert_eq!((option("max-size"), option("max-file")), (Some("20m"), Some("3")));
-    assert_eq!((option("compress"), option("mode")), (Some("false"), Some("blocking")));
+    assert_eq!(
+        (option("compress"), option("mode")),
+        (Some("false"), Some("blocking"))
+    );
     assert_eq!(inspected.name.unwrap(), format!("/{}", world.uuid()));
-    assert_eq!(inspected.state.unwrap().pid.unwrap(), i64::from(running.pid.unwrap()));
+    assert_eq!(
+        inspected.state.unwrap().pid.unwrap(),
+        i64::from(running.pid.unwrap())
+    );
     // This machine may lack I/O weights or swap accounting: then it is said, but not about a weight nobody chose.
-    assert!(running.not_enforced.iter().all(|line| !line.contains("weight")), "{:?}", running.not_enforced);
+    assert!(
+        running.not_enforced.iter().all(|line| !line.contains("weight")),
+        "{:?}",
+        running.not_enforced
+    );
     world.end().await;
 }
 
 #[tokio::test]
 async fn the_server_is_an_ordinary_user_without_privileges() {
-    let world = World::script("id -u; id -g; hostname; pwd; grep -E 'Cap|NoNew|Groups' /proc/self/status").await;
+    let world =
+        World::script("id -u; id -g; hostname; pwd; grep -E 'Cap|NoNew|Groups' /proc/self/status").await;
     let said = world.run().await;
     let lines: Vec<_> = said.lines().collect();
     assert_eq!(lines[..2], [UID.to_string(), UID.to_string()]);
-    assert_eq!(lines[2..4], [world.uuid().to_string(), "/home/container".to_owned()]);
+    assert_eq!(
+        lines[2..4],
+        [world.uuid().to_string(), "/home/container".to_owned()]
+    );
     let value = |key: &str| {
         let line = lines.iter().find(|line| line.starts_with(key)).unwrap();
         line.split_once(':').unwrap().1.trim().to_owned()
@@ -70,8 +84,14 @@ async fn only_the_server_s_directory_and_tmp_can_be_written() {
     )
     .await;
     let said = world.run().await;
-    assert!(said.contains("root is read-only") && said.contains("etc is read-only"), "{said}");
-    assert!(said.contains("ran") && said.contains("nosuid") && said.contains("size=102400k"), "{said}");
+    assert!(
+        said.contains("root is read-only") && said.contains("etc is read-only"),
+        "{said}"
+    );
+    assert!(
+        said.contains("ran") && said.contains("nosuid") && said.contains("size=102400k"),
+        "{said}"
+    );
     assert_eq!(std::fs::metadata(world.home().join("mine")).unwrap().uid(), UID);
     world.end().await;
 }
@@ -117,14 +137,24 @@ async fn the_terminal_has_the_size_of_the_settings() {
 
 #[tokio::test]
 async fn ports_lead_to_the_server() {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let mut world = World::script(&format!("while :; do nc -l -p {port} -e /bin/echo hello from inside; done")).await;
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let mut world = World::script(&format!(
+        "while :; do nc -l -p {port} -e /bin/echo hello from inside; done"
+    ))
+    .await;
     world.launch.settings.allocations.mappings = [("127.0.0.1".to_owned(), vec![port])].into();
     world.start().await.unwrap();
     let begun = Instant::now();
     let mut said = String::new();
     while !said.contains("hello from inside") {
-        assert!(begun.elapsed() < Duration::from_secs(20), "nobody answers on port {port}");
+        assert!(
+            begun.elapsed() < Duration::from_secs(20),
+            "nobody answers on port {port}"
+        );
         // The engine's own listener accepts before the server does, and then ends the connection.
         if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) {
             let _ = stream.read_to_string(&mut said);
@@ -151,10 +181,16 @@ async fn a_missing_network_is_made_and_allowed_mounts_are_there() {
     world.rules.allowed_mounts = vec![shared.to_string_lossy().into_owned()];
     world.rules.docker.network.name = format!("roost-{}", world.uuid().simple());
     let said = world.run().await;
-    assert!(said.contains("shared file") && said.contains("no writing"), "{said}");
+    assert!(
+        said.contains("shared file") && said.contains("no writing"),
+        "{said}"
+    );
     assert!(world.said().contains("/etc is left out"), "{}", world.said());
     let network = world.rules.docker.network.name.clone();
-    assert_eq!(world.inspect().await.host_config.unwrap().network_mode, Some(network.clone()));
+    assert_eq!(
+        world.inspect().await.host_config.unwrap().network_mode,
+        Some(network.clone())
+    );
     let bollard = world.bollard();
     world.end().await;
     bollard.remove_network(&network).await.unwrap();
@@ -169,8 +205,14 @@ async fn a_fork_bomb_stays_in_its_container() {
     stream.expect("ready");
     stream.type_line("go");
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let options = bollard::query_parameters::StatsOptionsBuilder::default().stream(false).build();
-    let stats = world.bollard().stats(&world.uuid().to_string(), Some(options)).next().await;
+    let options = bollard::query_parameters::StatsOptionsBuilder::default()
+        .stream(false)
+        .build();
+    let stats = world
+        .bollard()
+        .stats(&world.uuid().to_string(), Some(options))
+        .next()
+        .await;
     let processes = stats.unwrap().unwrap().pids_stats.unwrap().current.unwrap_or(0);
     assert!(processes <= 40, "{processes} processes");
     world.engine.kill(world.uuid()).await.unwrap();
@@ -190,17 +232,33 @@ async fn figures_come_from_the_engine_each_second() {
     while samples.len() < 5 {
         samples.push(sampler.next().await.expect("a sample"));
     }
-    assert!(begun.elapsed() < Duration::from_secs(12), "five samples took {:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_secs(12),
+        "five samples took {:?}",
+        begun.elapsed()
+    );
     let last = samples.last().unwrap();
-    assert!((25.0..75.0).contains(&last.cpu_absolute), "half a core: {samples:?}");
+    assert!(
+        (25.0..75.0).contains(&last.cpu_absolute),
+        "half a core: {samples:?}"
+    );
     // The limit in the kernel is in whole pages.
-    assert!(last.memory_limit_bytes.abs_diff(64 * (1 << 20) * 115 / 100) < 8192, "{last:?}");
-    assert!((20_000_000..last.memory_limit_bytes).contains(&last.memory_bytes), "{last:?}");
+    assert!(
+        last.memory_limit_bytes.abs_diff(64 * (1 << 20) * 115 / 100) < 8192,
+        "{last:?}"
+    );
+    assert!(
+        (20_000_000..last.memory_limit_bytes).contains(&last.memory_bytes),
+        "{last:?}"
+    );
     assert!(last.network_measured, "{last:?}");
     assert!((2_000..60_000).contains(&last.uptime), "{last:?}");
     world.engine.kill(world.uuid()).await.unwrap();
     while sampler.next().await.is_some() {
-        assert!(begun.elapsed() < Duration::from_secs(30), "samples of a dead server");
+        assert!(
+            begun.elapsed() < Duration::from_secs(30),
+            "samples of a dead server"
+        );
     }
     world.end().await;
 }

@@ -8,7 +8,10 @@ use std::time::Duration;
 
 async fn ended(world: &World) -> Ended {
     let end = world.engine.after_stream(world.uuid());
-    match tokio::time::timeout(Duration::from_secs(20), end).await.expect("an end") {
+    match tokio::time::timeout(Duration::from_secs(20), end)
+        .await
+        .expect("an end")
+    {
         StreamEnd::Ended(ended) => ended,
         StreamEnd::Alive => panic!("it lives"),
     }
@@ -40,7 +43,11 @@ async fn too_much_memory_ends_a_server_and_is_named() {
 async fn a_server_stops_by_signal_by_its_image_s_way_and_by_command() {
     let trap = "trap 'echo got int; exit 4' INT; trap 'echo got term; exit 5' TERM; echo ready; \
                 while read line; do [ \"$line\" = stop ] && { echo bye; exit 6; }; done; exit 7";
-    for (stop, words, code) in [("signal", "got int", 4), ("native", "got term", 5), ("command", "bye", 6)] {
+    for (stop, words, code) in [
+        ("signal", "got int", 4),
+        ("native", "got term", 5),
+        ("command", "bye", 6),
+    ] {
         let world = World::script(trap).await;
         let mut stream = world.begin().await;
         stream.expect("ready");
@@ -60,7 +67,8 @@ async fn a_server_stops_by_signal_by_its_image_s_way_and_by_command() {
 
 #[tokio::test]
 async fn a_killed_server_ends_at_once_with_all_its_processes() {
-    let world = World::script("trap '' INT TERM; sleep 1000 & sleep 1000 & echo ready; wait; sleep 1000").await;
+    let world =
+        World::script("trap '' INT TERM; sleep 1000 & sleep 1000 & echo ready; wait; sleep 1000").await;
     let mut stream = world.begin().await;
     stream.expect("ready");
     let waiting = tokio::spawn({
@@ -69,7 +77,10 @@ async fn a_killed_server_ends_at_once_with_all_its_processes() {
     });
     world.engine.kill(world.uuid()).await.unwrap();
     stream.finish();
-    let ended = tokio::time::timeout(Duration::from_secs(10), waiting).await.unwrap().unwrap();
+    let ended = tokio::time::timeout(Duration::from_secs(10), waiting)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(ended.signal, Some(9));
     world.end().await;
 }
@@ -100,14 +111,22 @@ async fn a_start_replaces_the_container_that_is_left_of_the_last_run() {
 async fn an_engine_that_dies_is_waited_for() {
     let mut private = roost_world::Engine::start_with_images().unwrap();
     let socket = private.socket();
-    let world = World::on(&private, IMAGE_SHELL, &["/bin/sh", "-c", "echo ready; sleep 1000"]).await;
+    let world = World::on(
+        &private,
+        IMAGE_SHELL,
+        &["/bin/sh", "-c", "echo ready; sleep 1000"],
+    )
+    .await;
     let mut stream = world.begin().await;
     stream.expect("ready");
     private.halt(Signal::KILL).unwrap();
     stream.finish();
 
     let error = world.engine.ping().await.unwrap_err().to_string();
-    assert!(error.contains(&socket.display().to_string()) && error.contains("Start it"), "{error}");
+    assert!(
+        error.contains(&socket.display().to_string()) && error.contains("Start it"),
+        "{error}"
+    );
     let error = world.start().await.unwrap_err().to_string();
     assert!(error.contains("Start it"), "{error}");
     let waiting = tokio::spawn({
@@ -116,7 +135,10 @@ async fn an_engine_that_dies_is_waited_for() {
     });
     tokio::time::sleep(Duration::from_secs(1)).await;
     private.resume().unwrap();
-    let end = tokio::time::timeout(Duration::from_secs(30), waiting).await.unwrap().unwrap();
+    let end = tokio::time::timeout(Duration::from_secs(30), waiting)
+        .await
+        .unwrap()
+        .unwrap();
     assert!(matches!(end, StreamEnd::Ended(_)), "{end:?}");
     // And everything works again.
     let stream = Stream::open(world.start().await.unwrap(), world.launch.run);

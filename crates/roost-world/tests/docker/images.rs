@@ -34,7 +34,10 @@ async fn a_stock_image_carries_out_startup_in_the_server_s_directory() {
 async fn an_image_without_a_command_is_refused_with_what_to_do() {
     let world = World::new(IMAGE_EMPTY, &[]).await;
     let error = world.start().await.unwrap_err().to_string();
-    assert!(error.contains(IMAGE_EMPTY) && error.contains("--command"), "{error}");
+    assert!(
+        error.contains(IMAGE_EMPTY) && error.contains("--command"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -42,8 +45,19 @@ async fn a_command_that_is_not_in_the_image_is_an_error_and_leaves_no_container(
     let world = World::new(IMAGE_ENTRY, &["/no/such/program"]).await;
     let error = world.start().await.unwrap_err().to_string();
     assert!(error.contains("/no/such/program"), "{error}");
-    assert!(world.engine.find().await.unwrap().iter().all(|found| found.server != world.uuid()));
-    let left = world.bollard().inspect_container(&world.uuid().to_string(), None).await;
+    assert!(
+        world
+            .engine
+            .find()
+            .await
+            .unwrap()
+            .iter()
+            .all(|found| found.server != world.uuid())
+    );
+    let left = world
+        .bollard()
+        .inspect_container(&world.uuid().to_string(), None)
+        .await;
     assert!(left.is_err(), "{left:?}");
 }
 
@@ -51,7 +65,10 @@ async fn a_command_that_is_not_in_the_image_is_an_error_and_leaves_no_container(
 async fn an_image_that_may_not_be_pulled_is_named_with_the_two_ways_out() {
     let mut world = World::new("~roost-test/nowhere", &["x"]).await;
     let error = world.start().await.unwrap_err().to_string();
-    assert!(error.contains("docker pull roost-test/nowhere:latest") && error.contains("--pull"), "{error}");
+    assert!(
+        error.contains("docker pull roost-test/nowhere:latest") && error.contains("--pull"),
+        "{error}"
+    );
     world.launch.settings.container.image = "roost-test/nowhere".to_owned();
     world.launch.roost.pull = Pull::Never;
     assert_eq!(world.start().await.unwrap_err().to_string(), error);
@@ -62,7 +79,10 @@ async fn an_image_that_may_not_be_pulled_is_named_with_the_two_ways_out() {
 async fn a_failed_pull_is_no_error_where_the_image_is_there() {
     let mut world = World::new("localhost:1/roost/here:1", &["/bin/echo", "up"]).await;
     let error = world.start().await.unwrap_err().to_string();
-    assert!(error.contains("localhost:1/roost/here:1") && error.contains("could not be pulled"), "{error}");
+    assert!(
+        error.contains("localhost:1/roost/here:1") && error.contains("could not be pulled"),
+        "{error}"
+    );
 
     let tag = bollard::query_parameters::TagImageOptionsBuilder::default()
         .repo("localhost:1/roost/here")
@@ -71,6 +91,10 @@ async fn a_failed_pull_is_no_error_where_the_image_is_there() {
     world.bollard().tag_image(IMAGE_ENTRY, Some(tag)).await.unwrap();
     world.launch.roost.pull = Pull::Always;
     assert_eq!(world.run().await, "up\r\n");
-    assert!(world.said().contains("the one on the node is used"), "{}", world.said());
+    assert!(
+        world.said().contains("the one on the node is used"),
+        "{}",
+        world.said()
+    );
     world.end().await;
 }

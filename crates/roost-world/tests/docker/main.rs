@@ -8,4 +8,5 @@ mod ends;
 mod images;
 mod installer;
 mod stream;
+mod threads;
 mod world;

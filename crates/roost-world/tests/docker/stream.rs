@@ -26,7 +26,8 @@ async fn the_first_byte_is_seen_because_the_keeper_is_there_before_the_start() {
 
 #[tokio::test]
 async fn a_server_survives_its_node_and_is_found_again() {
-    let world = World::script("echo before; read line; echo $line; read line; echo then $line; sleep 60").await;
+    let world =
+        World::script("echo before; read line; echo $line; read line; echo then $line; sleep 60").await;
     let mut stream = world.begin().await;
     stream.expect("before");
     let (pid, seen) = (stream.pid, stream.text.len() as u64);
@@ -34,18 +35,31 @@ async fn a_server_survives_its_node_and_is_found_again() {
     // The node dies here: its link ends, and nobody reads what comes.
     drop(stream);
 
-    let engine = Engine::connect(world.engine.socket().to_str().unwrap()).await.unwrap();
+    let engine = Engine::connect(world.engine.socket().to_str().unwrap())
+        .await
+        .unwrap();
     let all = engine.find().await.unwrap();
-    let found = all.iter().find(|found| found.server == world.uuid()).expect("it is found");
+    let found = all
+        .iter()
+        .find(|found| found.server == world.uuid())
+        .expect("it is found");
     assert_eq!((found.run, found.pid), (Some(world.launch.run), pid));
     assert_eq!(found.ended, None);
-    let taken = engine.take_up(&world.launch, &crate::world::keeper()).await.unwrap().expect("it is taken up");
+    let taken = engine
+        .take_up(&world.launch, &crate::world::keepers())
+        .await
+        .unwrap()
+        .expect("it is taken up");
     assert_eq!((taken.running.run, taken.hole), (world.launch.run, None));
     let mut stream = Stream::open_at(taken.running, world.launch.run, seen);
     stream.expect("said before");
     stream.type_line("after");
     stream.expect("then after");
-    assert!(!stream.text.contains("before\r\nsaid"), "from where the node was: {:?}", stream.text);
+    assert!(
+        !stream.text.contains("before\r\nsaid"),
+        "from where the node was: {:?}",
+        stream.text
+    );
     world.end().await;
 }
 
@@ -60,7 +74,12 @@ async fn what_a_server_said_last_is_there_for_the_next_node() {
     let ended = world.engine.wait_exit(world.uuid()).await;
     assert_eq!(ended.code, Some(9));
 
-    let taken = world.engine.take_up(&world.launch, &crate::world::keeper()).await.unwrap().expect("its keeper lives");
+    let taken = world
+        .engine
+        .take_up(&world.launch, &crate::world::keepers())
+        .await
+        .unwrap()
+        .expect("its keeper lives");
     let mut stream = Stream::open_at(taken.running, world.launch.run, seen);
     stream.finish();
     assert!(stream.text.contains("last words"), "{:?}", stream.text);

@@ -10,7 +10,6 @@ use roost_wire::remote::{RoostSettings, Settings};
 use std::{
     io::{Read, Write},
     os::unix::{fs::chown, net::UnixStream},
-    path::PathBuf,
     sync::{Arc, Mutex, Weak},
     time::{Duration, Instant},
 };
@@ -55,7 +54,10 @@ impl World {
 
     /// The same on an engine that nobody else uses.
     pub async fn on(private: &roost_world::Engine, image: &str, command: &[&str]) -> Self {
-        let dir = tempfile::Builder::new().prefix("roost-docker-").tempdir().unwrap();
+        let dir = tempfile::Builder::new()
+            .prefix("roost-docker-")
+            .tempdir()
+            .unwrap();
         let (home, keeper_dir) = (dir.path().join("home"), dir.path().join("keeper"));
         std::fs::create_dir(&home).unwrap();
         std::fs::create_dir(&keeper_dir).unwrap();
@@ -82,7 +84,9 @@ impl World {
             ..DockerRules::default()
         };
         Self {
-            engine: Engine::connect(&private.host()).await.expect("an engine that answers"),
+            engine: Engine::connect(&private.host())
+                .await
+                .expect("an engine that answers"),
             launch,
             rules,
             said: Arc::default(),
@@ -111,7 +115,9 @@ impl World {
 
     /// Starts the server, as a node would.
     pub async fn start(&self) -> Result<Running, StartError> {
-        self.engine.start(&self.launch, &self.rules, &keeper(), &self.listener()).await
+        self.engine
+            .start(&self.launch, &self.rules, &keepers(), &self.listener())
+            .await
     }
 
     /// Starts it and reads what it says.
@@ -137,7 +143,10 @@ impl World {
 
     /// The container, as the engine describes it.
     pub async fn inspect(&self) -> bollard::models::ContainerInspectResponse {
-        self.bollard().inspect_container(&self.uuid().to_string(), None).await.unwrap()
+        self.bollard()
+            .inspect_container(&self.uuid().to_string(), None)
+            .await
+            .unwrap()
     }
 
     /// A connection that is nobody's but the test's.
@@ -154,9 +163,9 @@ impl World {
     }
 }
 
-/// The keeper program, built beside this test.
-pub fn keeper() -> PathBuf {
-    "/bin/false".into()
+/// How this test makes keepers.
+pub fn keepers() -> crate::threads::Threads {
+    crate::threads::Threads
 }
 
 /// The node's end of a keeper.
@@ -187,8 +196,15 @@ impl Stream {
             inputs: 0,
         };
         stream.link.set_nonblocking(false).unwrap();
-        stream.link.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
-        stream.send(&NodeFrame::Hello { version: VERSION, run, resume_offset });
+        stream
+            .link
+            .set_read_timeout(Some(Duration::from_millis(100)))
+            .unwrap();
+        stream.send(&NodeFrame::Hello {
+            version: VERSION,
+            run,
+            resume_offset,
+        });
         stream
     }
 
@@ -202,7 +218,10 @@ impl Stream {
     pub fn type_line(&mut self, line: &str) {
         self.inputs += 1;
         let bytes = format!("{line}\n");
-        self.send(&NodeFrame::Input { id: self.inputs, bytes: bytes.as_bytes() });
+        self.send(&NodeFrame::Input {
+            id: self.inputs,
+            bytes: bytes.as_bytes(),
+        });
     }
 
     /// Reads what has come; `false` when the connection has ended.
@@ -236,8 +255,16 @@ impl Stream {
     pub fn expect(&mut self, words: &str) {
         let begun = Instant::now();
         while !self.text.contains(words) {
-            assert!(begun.elapsed() < PATIENCE, "waited for {words:?}, came: {:?}", self.text);
-            assert!(!self.ended && self.read(), "waited for {words:?}, it ended with: {:?}", self.text);
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "waited for {words:?}, came: {:?}",
+                self.text
+            );
+            assert!(
+                !self.ended && self.read(),
+                "waited for {words:?}, it ended with: {:?}",
+                self.text
+            );
         }
     }
 
@@ -245,7 +272,11 @@ impl Stream {
     pub fn finish(&mut self) {
         let begun = Instant::now();
         while !self.ended {
-            assert!(begun.elapsed() < PATIENCE, "it does not end; came: {} bytes", self.bytes.len());
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "it does not end; came: {} bytes",
+                self.bytes.len()
+            );
             assert!(self.read(), "the keeper went away; came: {:?}", self.text);
         }
         self.send(&NodeFrame::Release);

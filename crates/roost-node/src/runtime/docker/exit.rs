@@ -6,7 +6,9 @@ use super::{Engine, EngineError, RETRY, refused};
 use bollard::{
     errors::Error,
     models::ContainerInspectResponse,
-    query_parameters::{KillContainerOptionsBuilder, RemoveContainerOptionsBuilder, WaitContainerOptionsBuilder},
+    query_parameters::{
+        KillContainerOptionsBuilder, RemoveContainerOptionsBuilder, WaitContainerOptionsBuilder,
+    },
 };
 use futures_util::StreamExt;
 use std::time::Duration;
@@ -85,9 +87,16 @@ impl Engine {
     async fn try_wait(&self, name: &str) -> Result<Option<Ended>, EngineError> {
         // By id: a container that is made anew under this name is another.
         let id = self.inspect(name).await?.id.unwrap_or_default();
-        let options = WaitContainerOptionsBuilder::default().condition("not-running").build();
+        let options = WaitContainerOptionsBuilder::default()
+            .condition("not-running")
+            .build();
         // Its answer has the exit code, but not the OOM flag, and is lost if the container is removed meanwhile.
-        let answer = self.client().await?.wait_container(&id, Some(options)).next().await;
+        let answer = self
+            .client()
+            .await?
+            .wait_container(&id, Some(options))
+            .next()
+            .await;
         match self.inspect(&id).await {
             Ok(inspected) if is_running(&inspected) => Ok(None),
             Ok(inspected) => Ok(Some(ended(&inspected))),
@@ -123,7 +132,11 @@ impl Engine {
 
     async fn send(&self, server: Uuid, signal: &str) -> Result<(), EngineError> {
         let options = KillContainerOptionsBuilder::default().signal(signal).build();
-        let sent = self.client().await?.kill_container(&server.to_string(), Some(options)).await;
+        let sent = self
+            .client()
+            .await?
+            .kill_container(&server.to_string(), Some(options))
+            .await;
         match sent {
             Ok(()) => Ok(()),
             Err(e) => match refused(&e) {
@@ -141,9 +154,17 @@ impl Engine {
     }
 
     pub(super) async fn remove_named(&self, name: &str) -> Result<(), EngineError> {
-        let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
+        let options = RemoveContainerOptionsBuilder::default()
+            .force(true)
+            .v(true)
+            .build();
         loop {
-            match self.client().await?.remove_container(name, Some(options.clone())).await {
+            match self
+                .client()
+                .await?
+                .remove_container(name, Some(options.clone()))
+                .await
+            {
                 Ok(()) => return Ok(()),
                 Err(e) => match refused(&e) {
                     Some(404) => return Ok(()),

@@ -2,10 +2,10 @@
 //!
 //! What the node believed of them before is the driver's business.
 
-use super::{Ended, Engine, EngineError, attach, exit, spec};
+use super::{Ended, Engine, EngineError, Keepers, exit, spec, start::no_keeper};
 use crate::runtime::{Launch, Running, StartError};
 use bollard::{models::ContainerStateStatusEnum, query_parameters::ListContainersOptionsBuilder};
-use std::{collections::HashMap, path::Path};
+use std::collections::HashMap;
 use uuid::Uuid;
 
 /// A server's container that the engine has.
@@ -39,7 +39,10 @@ impl Engine {
     pub async fn find(&self) -> Result<Vec<Found>, EngineError> {
         let label = format!("{}={}", spec::LABEL_TYPE, spec::TYPE_SERVER);
         let filters = HashMap::from([("label", vec![label.as_str(), spec::LABEL_RUN])]);
-        let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
+        let options = ListContainersOptionsBuilder::default()
+            .all(true)
+            .filters(&filters)
+            .build();
         let list = self
             .client()
             .await?
@@ -85,9 +88,13 @@ impl Engine {
 
     /// Takes up a server of an earlier start: at its keeper, where that lives, also if only the end of its output is
     /// left; else at the container itself, by a new keeper for the stream `launch.run`. `None`: there is neither.
-    pub async fn take_up(&self, launch: &Launch, keeper: &Path) -> Result<Option<TakenUp>, StartError> {
+    pub async fn take_up(
+        &self,
+        launch: &Launch,
+        keepers: &impl Keepers,
+    ) -> Result<Option<TakenUp>, StartError> {
         let found = self.found(launch.uuid).await;
-        if let Some((run, link)) = attach::living(&launch.keeper_dir) {
+        if let Some((run, link)) = keepers.living(launch).await {
             return Ok(Some(TakenUp {
                 running: Running {
                     run,
@@ -100,7 +107,11 @@ impl Engine {
         }
         match found {
             Ok(found) if found.ended.is_none() => {
-                let link = attach::spawn(keeper, launch, self.socket(), &launch.uuid.to_string()).await?;
+                let name = launch.uuid.to_string();
+                let link = keepers
+                    .attach(launch, self.socket(), &name)
+                    .await
+                    .map_err(|why| no_keeper(&why))?;
                 Ok(Some(TakenUp {
                     running: Running {
                         run: launch.run,

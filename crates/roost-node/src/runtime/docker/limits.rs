@@ -57,7 +57,10 @@ fn with_overhead(mib: i64) -> i64 {
         2049..=4096 => 110,
         _ => 105,
     };
-    mib.saturating_mul(MIB).saturating_mul(per_cent).saturating_add(50) / 100
+    mib.saturating_mul(MIB)
+        .saturating_mul(per_cent)
+        .saturating_add(50)
+        / 100
 }
 
 #[cfg(test)]
