@@ -45,8 +45,9 @@ export class World {
     await world.call('post', '/api/admin/servers', { name: 'A quiet server', identifier: world.other, settings });
     for (const guest of [world.watcher, world.pusher]) await world.call('post', '/api/admin/users', { name: guest.user, password: guest.password });
     await until('the server of the stories runs', async () => (await world.stateOf(world.server)) === 'running', 20);
-    // Its first words come before the grants: a subuser must not see them.
-    await new Promise((resolve) => setTimeout(resolve, 1500));
+    // Said before the grants: a subuser must not see it.
+    await world.call('post', `/api/client/servers/${world.server}/command`, { command: 'count 111111 111111' });
+    await new Promise((resolve) => setTimeout(resolve, 1000));
     await world.call('put', `/api/admin/servers/${world.server}/grants/${world.watcher.user}`, { permissions: ['websocket.connect'] });
     await world.call('put', `/api/admin/servers/${world.other}/grants/${world.pusher.user}`, { permissions: ['control.start', 'control.stop'] });
     return world;
