@@ -9,6 +9,7 @@
 //! What panel and node do is not this crate's business: it starts them, gives them connections, and asks them.
 
 mod args;
+mod attach;
 mod cli;
 mod client;
 mod data_dir;
@@ -58,6 +59,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
     let everywhere = cli.everywhere;
     match cli.verb {
         Verb::Lobby(lobby) => Ok(lobby::run(&lobby.listen).await?),
+        Verb::Attach(name) => attach::run(&name.server, &Context::find(&everywhere)?).await,
         Verb::Login(login) => cli::login::run(login, &everywhere).await,
         Verb::User(verb) => cli::account::run(verb, &Context::find(&everywhere)?).await,
         Verb::Key(verb) => cli::key::run(verb, &Context::find(&everywhere)?).await,
