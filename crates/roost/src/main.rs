@@ -13,12 +13,16 @@ mod attach;
 mod cli;
 mod client;
 mod data_dir;
+mod down;
 mod failure;
+mod lifecycle;
 mod lobby;
 mod log;
 mod output;
 mod serve;
 mod settings;
+mod standalone;
+mod up;
 
 use args::{Cli, Verb};
 use clap::Parser;
@@ -27,6 +31,11 @@ use failure::Failure;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // A keeper is one thread of a few hundred KiB: it must not meet the runtime, nor the command line's parser.
+    let mut words = std::env::args_os().skip(1);
+    if words.next().is_some_and(|word| word == "keeper") {
+        return roost_keeper::main(words);
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
@@ -67,6 +76,10 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Verb::Server(verb) => cli::server::run(*verb, &Context::find(&everywhere)?).await,
         Verb::Audit(verb) => cli::audit::run(verb, &Context::find(&everywhere)?).await,
         Verb::Socket(verb) => cli::socket::run(verb, &Context::find(&everywhere)?).await,
-        _ => Err(Failure::new("under construction")),
+        Verb::Up(up) => up::run(up, &everywhere).await,
+        Verb::Down(down) => down::run(down, &everywhere).await,
+        Verb::Panel(config) => standalone::panel(config, &everywhere).await,
+        Verb::Daemon(config) => standalone::daemon(config, &everywhere).await,
+        Verb::Config => cli::config::run(&everywhere),
     }
 }
