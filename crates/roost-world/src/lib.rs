@@ -9,6 +9,7 @@
 //! directory, and is ended by process id. What Roost should do is the tests' business.
 
 pub mod chatter;
+pub mod daemon;
 pub mod http;
 pub mod roost;
 pub mod viewer;
