@@ -6,13 +6,16 @@ pub mod access;
 pub mod accounts;
 pub mod audit;
 pub mod credentials;
+pub mod grants;
 pub mod keys;
 pub mod limits;
 pub mod nodes;
 pub mod revocation;
 pub mod secrets;
+pub mod servers;
 pub mod sessions;
 pub mod settings;
+pub mod sockets;
 
 use crate::store::StoreError;
 

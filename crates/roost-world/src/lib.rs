@@ -11,9 +11,11 @@
 pub mod bench;
 pub mod chatter;
 pub mod daemon;
+pub mod engine;
 pub mod http;
 pub mod roost;
 pub mod viewer;
 
+pub use engine::Engine;
 pub use roost::Roost;
 pub use viewer::Viewer;

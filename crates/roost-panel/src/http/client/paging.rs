@@ -35,7 +35,7 @@ impl Page {
         let pages = (total + self.rows - 1).div_euclid(self.rows).max(1);
         json!({
             "object": "list",
-            "data": data,
+            "data": Value::Array(data),
             "meta": {"pagination": {
                 "total": total, "count": count, "per_page": self.rows, "current_page": self.number,
                 "total_pages": pages, "links": {},
@@ -51,10 +51,16 @@ mod tests {
     #[test]
     fn pages_are_within_bounds_whatever_is_asked() {
         assert_eq!(Page::read(None, None, 50), Page { number: 1, rows: 50 });
-        assert_eq!(Page::read(Some("0"), Some("1000"), 50), Page { number: 1, rows: 100 });
+        assert_eq!(
+            Page::read(Some("0"), Some("1000"), 50),
+            Page { number: 1, rows: 100 }
+        );
         assert_eq!(Page::read(Some("-3"), Some("0"), 50), Page { number: 1, rows: 1 });
         assert_eq!(Page::read(Some("x"), Some(""), 25), Page { number: 1, rows: 25 });
-        assert_eq!(Page::read(Some("9223372036854775807"), Some("100"), 50).offset(), 99_999_900);
+        assert_eq!(
+            Page::read(Some("9223372036854775807"), Some("100"), 50).offset(),
+            99_999_900
+        );
     }
 
     #[test]
