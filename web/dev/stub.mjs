@@ -145,7 +145,7 @@ const http = createServer((req, res) => {
     }
     if (path === '/api/admin/audit') {
       const q = url.searchParams;
-      const rows = audit.filter((row) => (!q.get('server') || row.server === q.get('server')) && (!q.get('user') || row.user === q.get('user')) && (!q.get('before') || row.id < Number(q.get('before'))));
+      const rows = audit.filter((row) => (!q.get('server') || row.server === q.get('server')) && (!q.get('user') || row.user === q.get('user')));
       return json(res, 200, rows.slice(0, Number(q.get('lines') ?? 100)));
     }
     if (path === '/api/admin/servers') return json(res, 200, servers);
