@@ -9,6 +9,7 @@ pub mod credentials;
 pub mod keys;
 pub mod limits;
 pub mod nodes;
+pub mod reported;
 pub mod revocation;
 pub mod secrets;
 pub mod sessions;
