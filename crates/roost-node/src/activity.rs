@@ -9,12 +9,13 @@ mod ship;
 
 pub use ship::ship;
 
+use crate::server::handle::Requester;
 use queue::Queue;
 use roost_wire::{
     clock::{Clock, rfc3339},
     remote::Activity,
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::{
     io,
     path::Path,
@@ -52,29 +53,30 @@ impl Recorder {
         })))
     }
 
-    /// Takes a row; its id is made here where it has none. One write(2), no wait for the disk or the panel.
-    pub fn record(&self, mut row: Activity) {
-        if row.id.is_none() {
-            row.id = Some(row_id(self.0.clock.now()));
+    /// Records that `by` did `event` (such as `server:console.command`) on `server`. `details` is an object, or null.
+    /// One write(2), no wait for the disk or the panel.
+    pub fn record(&self, server: Uuid, event: &str, by: &Requester, details: Value) {
+        let now = self.0.clock.now();
+        let mut metadata = match details {
+            Value::Object(map) => map,
+            _ => Map::new(),
+        };
+        if let Some(credential) = &by.credential {
+            metadata.insert("credential".to_owned(), credential.clone().into());
         }
+        let row = Activity {
+            id: Some(row_id(now)),
+            user: by.user.map(|user| user.to_string()),
+            server,
+            event: event.to_owned(),
+            metadata: Some(metadata),
+            ip: by.address.map(|ip| ip.to_string()),
+            timestamp: rfc3339(now),
+        };
         if let Err(error) = self.with(|queue| queue.push(&row)) {
-            let (server, event) = (row.server, &row.event);
             tracing::error!(%server, event, %error, "an audit row could not be written to disk and is lost");
         }
         self.0.arrived.notify_one();
-    }
-
-    /// A row about what the node did or saw itself. `details` is an object, or null.
-    pub fn record_own(&self, server: Uuid, event: &str, details: Value) {
-        self.record(Activity {
-            id: None,
-            user: None,
-            server,
-            event: event.to_owned(),
-            metadata: details.as_object().cloned(),
-            ip: None,
-            timestamp: rfc3339(self.0.clock.now()),
-        });
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Queue) -> T) -> T {

@@ -83,6 +83,8 @@ impl Panel {
     pub fn new(remote: &str, secrets: Secrets) -> Result<Self, PanelError> {
         let builder = || {
             reqwest::Client::builder()
+                // The environment's proxies are for the way out of the house, not for the panel.
+                .no_proxy()
                 .redirect(reqwest::redirect::Policy::none())
                 .timeout(TIMEOUT)
                 .connect_timeout(Duration::from_secs(10))

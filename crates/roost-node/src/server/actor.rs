@@ -429,9 +429,8 @@ impl Actor {
         self.view.send_modify(|view| view.suspended = is_suspended);
         if is_suspended && !was_suspended {
             self.input_from_inside(Input::Suspend);
-            self.context
-                .shards
-                .close(Filter::Server(self.uuid), Close::Suspended);
+            let (shards, everybody) = (self.context.shards.clone(), Filter::Server(self.uuid));
+            tokio::task::spawn_blocking(move || shards.close(&everybody, Close::Suspended, None));
         }
     }
 

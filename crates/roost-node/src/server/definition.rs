@@ -68,6 +68,16 @@ impl Definition {
         self.settings.roost.is_some() && self.process.startup.done.iter().all(String::is_empty)
     }
 
+    /// What people call it.
+    pub fn name(&self) -> String {
+        let identifier = self.settings.roost.as_ref().map(|roost| roost.identifier.as_str());
+        match (identifier, self.settings.meta.name.as_str()) {
+            (Some(identifier), _) if !identifier.is_empty() => identifier.to_owned(),
+            (_, "") => self.uuid.to_string(),
+            (_, name) => name.to_owned(),
+        }
+    }
+
     /// What runs it.
     pub fn runtime(&self) -> Runtime {
         self.settings

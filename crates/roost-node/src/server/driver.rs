@@ -8,7 +8,7 @@ mod launch;
 
 use super::{
     actor::{Actor, Installing, Report},
-    handle::ServerView,
+    handle::{Requester, ServerView},
     power::{Effect, Exit, Input},
     stop::{SIGKILL, SIGTERM, StopWith, stop_with},
 };
@@ -208,9 +208,8 @@ impl Actor {
                 "signal": exit.signal,
                 "oomkilled": exit.out_of_memory,
             });
-            self.context
-                .recorder
-                .record_own(self.uuid, "server:crashed", details);
+            let nobody = Requester::default();
+            self.context.recorder.record(self.uuid, "server:crashed", &nobody, details);
         }
         self.input_from_inside(Input::Ended { run, exit });
     }

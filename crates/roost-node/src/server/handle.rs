@@ -9,8 +9,8 @@ use std::{net::IpAddr, sync::Arc};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use uuid::Uuid;
 
-/// Who asks.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Who asks; nobody by default: the panel, or the node itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Requester {
     /// The user, where one is known.
     pub user: Option<Uuid>,

@@ -6,9 +6,10 @@ use super::{driver::Placed, power::Exit};
 use crate::runtime::{Launch, Running, Sample, StartError};
 use roost_wire::{
     node_api::Source,
+    node_config::NodeConfig,
     remote::{InstallScript, Runtime},
 };
-use std::os::unix::net::UnixStream;
+use std::{os::unix::net::UnixStream, path::Path};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -40,6 +41,11 @@ impl Meter {
 pub struct Runtimes {}
 
 impl Runtimes {
+    /// Nothing is started, and no engine is asked yet.
+    pub(crate) fn new(_config: &NodeConfig, _keeper_program: &Path) -> Result<Self, String> {
+        Ok(Self {})
+    }
+
     /// Makes the program. Cancelled by `called_off` where that can be done cleanly.
     pub(super) async fn start(
         &self,

@@ -12,9 +12,9 @@ impl Actor {
     pub(super) async fn remove(mut self) {
         self.ended.cancel();
         self.publish(event::DELETED, &["null"], false);
-        self.context
-            .shards
-            .close(Filter::Server(self.uuid), Close::ServerDeleted);
+        let (shards, everybody) = (self.context.shards.clone(), Filter::Server(self.uuid));
+        let closing = move || shards.close(&everybody, Close::ServerDeleted, None);
+        let _ = tokio::task::spawn_blocking(closing).await;
         let keeps_dir = self.definition.roost().dir.is_some();
         let mut failures = Vec::new();
         if let Err(error) = self.context.runtimes.forget(&self.placed, self.uuid).await {
