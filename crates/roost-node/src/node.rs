@@ -28,7 +28,9 @@ use crate::{
     },
     socket::{Filter, Settings, Setup, Shards},
 };
-use roost_wire::{clock::Clock, close::Close, node_api::DeauthorizeUser, node_config::NodeConfig, power::PowerState};
+use roost_wire::{
+    clock::Clock, close::Close, node_api::DeauthorizeUser, node_config::NodeConfig, power::PowerState,
+};
 use std::{
     fs::File,
     io,
@@ -110,11 +112,22 @@ impl Node {
     /// Starts a node. Returns when sockets can be opened to all servers that its disk knows, whether the panel answers
     /// or not.
     pub async fn start(options: NodeOptions) -> Result<Self, NodeError> {
-        let NodeOptions { config, config_path, keeper_program, clock, own_origin_ok } = options;
+        let NodeOptions {
+            config,
+            config_path,
+            keeper_program,
+            clock,
+            own_origin_ok,
+        } = options;
         let root = PathBuf::from(&config.system.root_directory);
-        let directory = |source| NodeError::Directory { path: root.clone(), source };
+        let directory = |source| NodeError::Directory {
+            path: root.clone(),
+            source,
+        };
         let layout = Layout::prepare(&root, Path::new(&config.system.data)).map_err(directory)?;
-        let lock = take_lock(&layout.lock()).map_err(directory)?.ok_or_else(|| NodeError::InUse(root.clone()))?;
+        let lock = take_lock(&layout.lock())
+            .map_err(directory)?
+            .ok_or_else(|| NodeError::InUse(root.clone()))?;
 
         let previous = config.previous_token.as_deref();
         let secrets = Secrets::new(&config.token_id, &config.token, previous, Arc::clone(&clock));
@@ -137,7 +150,8 @@ impl Node {
         })
         .map_err(NodeError::Threads)?;
         let threads = std::thread::available_parallelism().map_or(1, |n| n.get().min(PUMPS_MAX));
-        let pumps = Pumps::start(threads, Arc::new(shards.clone()), Arc::clone(&clock)).map_err(NodeError::Threads)?;
+        let pumps = Pumps::start(threads, Arc::new(shards.clone()), Arc::clone(&clock))
+            .map_err(NodeError::Threads)?;
 
         let context = Arc::new(Context {
             layout,
@@ -164,7 +178,10 @@ impl Node {
             _lock: lock,
         }));
         node.0.servers.load().await.map_err(directory)?;
-        node.in_background(activity::ship(node.0.context.recorder.clone(), node.0.context.panel.clone()));
+        node.in_background(activity::ship(
+            node.0.context.recorder.clone(),
+            node.0.context.panel.clone(),
+        ));
         let servers = node.0.servers.clone();
         node.in_background(async move { servers.follow_panel().await });
         Ok(node)
@@ -183,7 +200,9 @@ impl Node {
     /// How many servers have a program.
     pub fn running(&self) -> usize {
         let all = self.0.servers.all();
-        all.iter().filter(|server| server.view.borrow().state != PowerState::Offline).count()
+        all.iter()
+            .filter(|server| server.view.borrow().state != PowerState::Offline)
+            .count()
     }
 
     /// Stops all servers, each its own way and with its own kill timer, all at once. What each does is told by name
@@ -191,7 +210,11 @@ impl Node {
     pub async fn stop_all(&self, progress: mpsc::Sender<(String, String)>) {
         let stops = self.0.servers.all().into_iter().map(|server| {
             let progress = progress.clone();
-            let name = self.0.servers.definition(server.uuid).map_or_else(|| server.uuid.to_string(), |d| d.name());
+            let name = self
+                .0
+                .servers
+                .definition(server.uuid)
+                .map_or_else(|| server.uuid.to_string(), |d| d.name());
             async move {
                 if server.mailbox.send(Request::Down).await.is_err() {
                     return;
@@ -294,13 +317,17 @@ impl Node {
     pub(crate) async fn deny_tokens(&self, server: Uuid, jtis: &[String]) -> io::Result<()> {
         let (deny, jtis) = (Arc::clone(&self.0.deny), jtis.to_vec());
         let denying = move || deny.deny_tokens(server, &jtis);
-        tokio::task::spawn_blocking(denying).await.map_err(io::Error::other)?
+        tokio::task::spawn_blocking(denying)
+            .await
+            .map_err(io::Error::other)?
     }
 
     pub(crate) async fn deny_user(&self, order: &DeauthorizeUser) -> io::Result<()> {
         let (deny, order) = (Arc::clone(&self.0.deny), order.clone());
         let denying = move || deny.deny_user(order.user, &order.servers, order.credential.as_deref());
-        tokio::task::spawn_blocking(denying).await.map_err(io::Error::other)?
+        tokio::task::spawn_blocking(denying)
+            .await
+            .map_err(io::Error::other)?
     }
 
     /// Takes a new secret; false if it is none or the one in use. The old one stays valid for [`OVERLAP_MS`].
@@ -331,7 +358,9 @@ impl Node {
 
 impl std::fmt::Debug for Node {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Node").field("uuid", &self.0.context.config.uuid).finish_non_exhaustive()
+        f.debug_struct("Node")
+            .field("uuid", &self.0.context.config.uuid)
+            .finish_non_exhaustive()
     }
 }
 
@@ -339,7 +368,12 @@ impl std::fmt::Debug for Node {
 fn take_lock(path: &Path) -> io::Result<Option<File>> {
     use rustix::fs::{FlockOperation, flock};
     use std::os::unix::fs::OpenOptionsExt;
-    let file = std::fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    let file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Some(file)),
         Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
@@ -353,5 +387,9 @@ fn timezone(configured: &str) -> String {
         let zone = jiff::tz::TimeZone::system();
         zone.iana_name().unwrap_or("UTC").to_owned()
     };
-    if configured.is_empty() { own() } else { configured.to_owned() }
+    if configured.is_empty() {
+        own()
+    } else {
+        configured.to_owned()
+    }
 }

@@ -28,14 +28,19 @@ pub(super) async fn headers(State(node): State<Node>, request: Request, next: Ne
 }
 
 fn add(headers: &mut HeaderMap, node: &Node, origin: Option<&str>) {
-    let allowed = origin.filter(|origin| is_allowed(node, origin)).unwrap_or(node.remote());
+    let allowed = origin
+        .filter(|origin| is_allowed(node, origin))
+        .unwrap_or(node.remote());
     if let Ok(value) = HeaderValue::from_str(allowed.trim_end_matches('/')) {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, value);
     }
     for (name, value) in [
         (header::VARY, "Origin"),
         (header::ACCESS_CONTROL_ALLOW_CREDENTIALS, "true"),
-        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, PATCH, PUT, DELETE, OPTIONS"),
+        (
+            header::ACCESS_CONTROL_ALLOW_METHODS,
+            "GET, POST, PATCH, PUT, DELETE, OPTIONS",
+        ),
         (
             header::ACCESS_CONTROL_ALLOW_HEADERS,
             "Accept, Accept-Encoding, Authorization, Cache-Control, Content-Type, Content-Length, Origin, X-Real-IP, \
@@ -51,6 +56,7 @@ fn is_allowed(node: &Node, origin: &str) -> bool {
     let Ok(origin) = Origin::parse(origin) else {
         return false;
     };
-    let same = |text: &str| text == "*" || Origin::parse(text).is_ok_and(|allowed| allowed.is_same_place(&origin));
+    let same =
+        |text: &str| text == "*" || Origin::parse(text).is_ok_and(|allowed| allowed.is_same_place(&origin));
     same(node.remote()) || node.allowed_origins().iter().any(|text| same(text))
 }

@@ -21,7 +21,8 @@ pub(super) async fn bearer(State(node): State<Node>, request: Request, next: Nex
     match given {
         Some(secret) if node.secrets().accepts(secret) => next.run(request).await,
         Some(_) => {
-            let text = "This is not the node's secret: see `roost node config NAME --reveal-token` on the panel.";
+            let text =
+                "This is not the node's secret: see `roost node config NAME --reveal-token` on the panel.";
             Failure(StatusCode::FORBIDDEN, text.to_owned()).into_response()
         }
         None => {

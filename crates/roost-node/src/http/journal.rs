@@ -33,7 +33,9 @@ pub(super) async fn page(
     Query(query): Query<JournalQuery>,
 ) -> Result<Json<JournalPage>, Failure> {
     if query.after.is_some() && query.before.is_some() {
-        return Err(Failure::bad_request("Ask either for lines `after` a number or `before` one."));
+        return Err(Failure::bad_request(
+            "Ask either for lines `after` a number or `before` one.",
+        ));
     }
     let wait = Duration::from_secs(u64::from(query.wait.unwrap_or(0).min(WAIT_MAX)));
     let deadline = Instant::now() + wait;
@@ -92,7 +94,11 @@ fn range(console: &Console, query: &JournalQuery) -> io::Result<Range> {
     }
     let Some(after) = query.after else {
         let from = end.saturating_sub(lines).max(floor);
-        return Ok(Range { from, to: end, gap: None });
+        return Ok(Range {
+            from,
+            to: end,
+            gap: None,
+        });
     };
     let wanted = after.saturating_add(1);
     let (from, gap) = if query.stream.is_some_and(|stream| stream != console.stream()) {
@@ -102,7 +108,14 @@ fn range(console: &Console, query: &JournalQuery) -> io::Result<Range> {
     } else if wanted < first {
         // Lines from before `since` are not this reader's, so they are not missing either.
         let missing = first - wanted;
-        (floor, if floor > first { None } else { gap(Some(missing), "retention") })
+        (
+            floor,
+            if floor > first {
+                None
+            } else {
+                gap(Some(missing), "retention")
+            },
+        )
     } else {
         (wanted.max(floor), None)
     };
@@ -130,7 +143,10 @@ fn read(console: &Console, query: &JournalQuery) -> io::Result<JournalPage> {
             if !page.data.is_empty() {
                 break;
             }
-            let first = history.batches.first().map_or(cursor.seq, |batch| batch.first_seq());
+            let first = history
+                .batches
+                .first()
+                .map_or(cursor.seq, |batch| batch.first_seq());
             gap = Some(Gap {
                 lines: Some(missed.lines),
                 reason: "lost".to_owned(),
@@ -175,7 +191,9 @@ pub(super) async fn erase(
         Ok(Ok(lines)) => Ok(Json(json!({"lines": lines}))),
         Ok(Err(error)) => {
             tracing::error!(server = %server.uuid, %error, "lines could not be erased");
-            Err(Failure::internal(format!("The lines could not be erased: {error}.")))
+            Err(Failure::internal(format!(
+                "The lines could not be erased: {error}."
+            )))
         }
         Err(_) => Err(Failure::unknown_server()),
     }

@@ -44,7 +44,9 @@ pub(super) async fn deauthorize_user(
 /// The order is carried out, but would be forgotten at a restart: the panel should ask again.
 fn not_kept(error: std::io::Error) -> Failure {
     tracing::error!(%error, "the deny list can't be written");
-    Failure::internal(format!("It is refused from now on, but that could not be written to disk: {error}."))
+    Failure::internal(format!(
+        "It is refused from now on, but that could not be written to disk: {error}."
+    ))
 }
 
 /// `POST /api/update`: a new secret is taken; other keys of a stock panel's configuration are the operator's here.
@@ -55,7 +57,9 @@ pub(super) async fn update(
     let token = form.get("token").and_then(Value::as_str).unwrap_or_default();
     let applied = node.replace_secret(token).await.map_err(|e| {
         tracing::error!(error = %e, "the new secret can't be written to the config file");
-        Failure::internal(format!("The new secret could not be written to the config file: {e}."))
+        Failure::internal(format!(
+            "The new secret could not be written to the config file: {e}."
+        ))
     })?;
     Ok(Json(json!({"applied": applied})))
 }

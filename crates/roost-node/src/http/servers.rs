@@ -28,7 +28,12 @@ const SYNC_PATIENCE: Duration = Duration::from_secs(35);
 
 /// `GET /api/servers`: all of them, with the figures last measured.
 pub(super) async fn list(State(node): State<Node>) -> Json<Vec<ServerDetail>> {
-    let details = node.servers().all().iter().map(|server| detail(&node, server, None)).collect();
+    let details = node
+        .servers()
+        .all()
+        .iter()
+        .map(|server| detail(&node, server, None))
+        .collect();
     Json(details)
 }
 
@@ -79,7 +84,10 @@ pub(super) async fn create(
         return Err(Failure(StatusCode::UNPROCESSABLE_ENTITY, text));
     }
     let (servers, uuid) = (node.servers(), form.uuid);
-    match servers.create(uuid, form.skip_scripts, form.start_on_completion).await {
+    match servers
+        .create(uuid, form.skip_scripts, form.start_on_completion)
+        .await
+    {
         Ok(_) => Ok(StatusCode::ACCEPTED),
         // A panel that did not hear the first answer asks again.
         Err(RegistryError::Exists) => Ok(StatusCode::ACCEPTED),

@@ -31,9 +31,25 @@ pub(super) async fn end(
     Path(id): Path<String>,
     Query(By { by }): Query<By>,
 ) -> Result<StatusCode, Failure> {
-    let unknown = || Failure(StatusCode::NOT_FOUND, "There is no such socket (any more).".to_owned());
+    let unknown = || {
+        Failure(
+            StatusCode::NOT_FOUND,
+            "There is no such socket (any more).".to_owned(),
+        )
+    };
     let id = Uuid::try_parse(&id).map_err(|_| unknown())?;
-    let by = by.map(|name| name.chars().filter(|c| !c.is_control()).take(100).collect::<String>());
-    let closed = node.close_sockets(Filter::Socket(id), Close::EndedByAdmin, by).await;
-    if closed == 0 { Err(unknown()) } else { Ok(StatusCode::NO_CONTENT) }
+    let by = by.map(|name| {
+        name.chars()
+            .filter(|c| !c.is_control())
+            .take(100)
+            .collect::<String>()
+    });
+    let closed = node
+        .close_sockets(Filter::Socket(id), Close::EndedByAdmin, by)
+        .await;
+    if closed == 0 {
+        Err(unknown())
+    } else {
+        Ok(StatusCode::NO_CONTENT)
+    }
 }

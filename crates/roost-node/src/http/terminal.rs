@@ -69,7 +69,10 @@ fn wait_secs(asked: Option<i64>) -> u64 {
     let (most, otherwise) = WAIT_SECS;
     match asked {
         None => 0,
-        Some(secs) => u64::try_from(secs).ok().filter(|secs| *secs <= most).unwrap_or(otherwise),
+        Some(secs) => u64::try_from(secs)
+            .ok()
+            .filter(|secs| *secs <= most)
+            .unwrap_or(otherwise),
     }
 }
 
@@ -87,7 +90,10 @@ async fn try_again(server: ServerHandle, action: PowerAction, wait: Duration) {
 }
 
 /// `POST .../commands`: 204 when the terminal has taken all lines. The headers say where the journal stood before.
-pub(super) async fn commands(Named(server): Named, Body(form): Body<CommandRequest>) -> Result<Response, Failure> {
+pub(super) async fn commands(
+    Named(server): Named,
+    Body(form): Body<CommandRequest>,
+) -> Result<Response, Failure> {
     if form.commands.len() > COMMANDS_MAX {
         let text = format!("At most {COMMANDS_MAX} commands in one request.");
         return Err(Failure(StatusCode::UNPROCESSABLE_ENTITY, text));

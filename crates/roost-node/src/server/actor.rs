@@ -27,7 +27,7 @@ use super::{
 use crate::{pump::PumpEvent, runtime::Running, socket::Filter};
 use roost_console::Console;
 use roost_wire::{close::Close, stats::Stats};
-use std::{os::unix::net::UnixStream, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 use timers::Timers;
 use tokio::{
     sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch},
@@ -54,8 +54,8 @@ pub(super) enum Report {
     Launched(Uuid, Running),
     /// The program of the node's last life, if it lives.
     Found(Option<Running>),
-    /// A new link to the same program.
-    Link(Uuid, UnixStream),
+    /// A new link to the program of this run, maybe under the name of another run.
+    Link(Uuid, Running),
     /// The panel has new settings, and who asked for them.
     Defined(Box<Definition>, Option<Reply>),
     /// It is this server's turn to be started again after the node's.
@@ -363,9 +363,12 @@ impl Actor {
             }
             Report::Launched(run, running) => self.launched(run, running),
             Report::Found(found) => self.found(found),
-            Report::Link(run, link) => {
+            Report::Link(run, running) => {
                 if self.power.phase.run() == Some(run) {
-                    self.context.pumps.attach(self.uuid, run, link);
+                    self.power.phase.rename(running.run);
+                    self.timers.rename(running.run);
+                    self.write_down();
+                    self.take(running);
                 }
             }
             Report::Defined(definition, reply) => {

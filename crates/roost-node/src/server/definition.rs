@@ -70,7 +70,11 @@ impl Definition {
 
     /// What people call it.
     pub fn name(&self) -> String {
-        let identifier = self.settings.roost.as_ref().map(|roost| roost.identifier.as_str());
+        let identifier = self
+            .settings
+            .roost
+            .as_ref()
+            .map(|roost| roost.identifier.as_str());
         match (identifier, self.settings.meta.name.as_str()) {
             (Some(identifier), _) if !identifier.is_empty() => identifier.to_owned(),
             (_, "") => self.uuid.to_string(),

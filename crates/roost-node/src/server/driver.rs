@@ -194,7 +194,7 @@ impl Actor {
         self.job(async move {
             let report = match context.runtimes.after_stream(&placed, uuid, run, exit).await {
                 super::runtimes::AfterStream::Ended(exit) => Report::Input(Input::Ended { run, exit }),
-                super::runtimes::AfterStream::Lives(link) => Report::Link(run, link),
+                super::runtimes::AfterStream::Lives(running) => Report::Link(run, running),
             };
             let _ = reporter.send(report);
         });
@@ -209,7 +209,9 @@ impl Actor {
                 "oomkilled": exit.out_of_memory,
             });
             let nobody = Requester::default();
-            self.context.recorder.record(self.uuid, "server:crashed", &nobody, details);
+            self.context
+                .recorder
+                .record(self.uuid, "server:crashed", &nobody, details);
         }
         self.input_from_inside(Input::Ended { run, exit });
     }

@@ -315,6 +315,15 @@ impl Phase {
         }
     }
 
+    /// The same program, whose stream goes on under another name: an engine was attached to again.
+    pub fn rename(&mut self, new: Uuid) {
+        match self {
+            Self::Offline { .. } | Self::Installing { .. } => {}
+            Self::Launching { run, .. } | Self::Starting { run } | Self::Running { run } => *run = new,
+            Self::Stopping(stopping) => stopping.run = new,
+        }
+    }
+
     /// Whether a program lives that can be typed at.
     pub const fn is_live(&self) -> bool {
         match self {

@@ -9,7 +9,7 @@ use roost_wire::{
     node_config::NodeConfig,
     remote::{InstallScript, Runtime},
 };
-use std::{os::unix::net::UnixStream, path::Path};
+use std::path::Path;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -21,8 +21,8 @@ pub(super) type Say<'a> = &'a (dyn Fn(Source, String) + Send + Sync);
 pub(super) enum AfterStream {
     /// The program has ended.
     Ended(Exit),
-    /// It lives, and this is a new link to it.
-    Lives(UnixStream),
+    /// It lives, and this is a new link to it, maybe under a new run.
+    Lives(Running),
 }
 
 /// Measures one program.

@@ -33,6 +33,15 @@ impl Timers {
         *self = Self::default();
     }
 
+    /// They go on for the same program, whose stream has another name now.
+    pub(in crate::server) fn rename(&mut self, new: Uuid) {
+        for timer in [&mut self.kill_warning, &mut self.kill, &mut self.done_overdue] {
+            if let Some((_, run)) = timer {
+                *run = new;
+            }
+        }
+    }
+
     /// The earliest deadline.
     pub(in crate::server) fn next(&self) -> Option<Instant> {
         [
