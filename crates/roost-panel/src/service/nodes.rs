@@ -1,0 +1,70 @@
+//! Nodes: made, shown, given new secrets, removed.
+//!
+//! A node's secret is opened once and kept; it is opened again only where its sealed form has changed.
+
+use super::Result;
+use crate::{node_client::NodeTarget, panel::App, service::credentials::address::reachable, store::NodeRow};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+use uuid::Uuid;
+
+/// The nodes' secrets, opened: at most two a node.
+#[derive(Default)]
+pub struct NodeSecrets(Mutex<HashMap<(Uuid, bool), (String, Arc<str>)>>);
+
+impl fmt::Debug for NodeSecrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NodeSecrets")
+    }
+}
+
+impl NodeSecrets {
+    fn open(&self, app: &App, node: Uuid, previous: bool, sealed: &str) -> Result<Arc<str>> {
+        let mut opened = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, secret)) = opened.get(&(node, previous))
+            && of == sealed
+        {
+            return Ok(Arc::clone(secret));
+        }
+        let secret: Arc<str> = app.sealer.open(node, sealed)?.into();
+        opened.insert((node, previous), (sealed.to_owned(), Arc::clone(&secret)));
+        Ok(secret)
+    }
+
+    fn forget(&self, node: Uuid) {
+        let mut opened = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        opened.retain(|(of, _), _| *of != node);
+    }
+}
+
+/// A node's secret: signs tokens and is what the panel shows the node.
+pub fn secret(app: &App, node: &NodeRow) -> Result<Arc<str>> {
+    app.node_secrets.open(app, node.uuid, false, &node.token_sealed)
+}
+
+/// Every secret by which a node may show itself now: the current one, and the one before while that still holds.
+pub fn accepted_secrets(app: &App, node: &NodeRow) -> Result<Vec<Arc<str>>> {
+    let mut secrets = vec![secret(app, node)?];
+    if let (Some(sealed), Some(until)) = (&node.previous_sealed, node.previous_until)
+        && app.now() < until
+    {
+        secrets.push(app.node_secrets.open(app, node.uuid, true, sealed)?);
+    }
+    Ok(secrets)
+}
+
+/// The name of the node inside `roost up`.
+pub const LOCAL: &str = "local";
+
+/// Where the panel reaches a node, and what it shows there; `None` for one that has no address.
+pub fn target(app: &App, node: &NodeRow) -> Result<Option<NodeTarget>> {
+    let own = || {
+        let listen = app.options.local_listen.filter(|_| node.name == LOCAL)?;
+        Some(format!("http://{}", reachable(listen)))
+    };
+    let Some(base) = node.panel_address().map(str::to_owned).or_else(own) else { return Ok(None) };
+    Ok(Some(NodeTarget { node: node.uuid, base: base.into(), secret: secret(app, node)? }))
+}

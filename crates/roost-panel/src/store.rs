@@ -1,0 +1,328 @@
+//! The only place with SQL: accounts, sessions, keys, nodes, servers, grants, audit, on SQLite or PostgreSQL.
+//!
+//! ```text
+//!   reads   Store::user(..)  ─────────── read pool ──┐
+//!   changes Store::begin() ─ Tx ─ commit ─ writer ───┤ SQLite (WAL, one writer) or PostgreSQL
+//!   audit   Store::record(..) ─ group commit ─ writer┘
+//! ```
+//!
+//! One SQL text serves both engines: `$1` placeholders, ids as TEXT, times as BIGINT milliseconds, JSON as TEXT. A change
+//! and its audit row go through one [`Tx`]. What may be changed by whom is the services' business.
+
+mod audit;
+mod grants;
+mod group_commit;
+mod keys;
+mod login_limits;
+mod nodes;
+mod revocations;
+mod servers;
+mod sessions;
+mod users;
+
+pub use audit::{AuditEntry, AuditFilter, AuditRecord};
+pub use grants::GrantRow;
+pub use keys::KeyRow;
+pub use login_limits::LimitRow;
+pub use nodes::NodeRow;
+pub use revocations::{NewRevocation, RevocationRow};
+pub use servers::{ServerRow, VisibleServers};
+pub use sessions::{NewSession, SessionRow};
+pub use users::UserRow;
+
+use group_commit::AuditWriter;
+use sqlx::{
+    PgPool, Postgres, Sqlite, SqlitePool, Transaction,
+    migrate::MigrateError,
+    postgres::{PgConnectOptions, PgPoolOptions},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+use std::{path::Path, time::Duration};
+
+/// How long a caller waits for a connection or for the writer, before it is told that the store is busy.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Connections for reading from SQLite: each is a thread.
+const SQLITE_READERS: u32 = 4;
+/// Connections to PostgreSQL.
+const POSTGRES_CONNECTIONS: u32 = 16;
+
+/// What can go wrong in the store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Something of that name exists already.
+    #[error("it exists already")]
+    Conflict,
+    /// Something else still needs it, or what it needs is gone.
+    #[error("something else depends on it")]
+    Dependent,
+    /// A value in the database is not what this version wrote.
+    #[error("the database holds a {0} that this version can't read")]
+    Unreadable(&'static str),
+    /// Another version's tables, or a migration that failed.
+    #[error("the database's tables can't be brought up to date: {0}")]
+    Migration(#[from] MigrateError),
+    /// The address of the database.
+    #[error("`{0}` is no database: give a file's path, or postgres://user:password@host/name")]
+    Address(String),
+    /// The file can't be made or protected.
+    #[error("the database file {path}: {source}")]
+    File {
+        /// Which.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The engine said no.
+    #[error("the database: {0}")]
+    Engine(sqlx::Error),
+    /// The writer is gone: the panel is shutting down.
+    #[error("the database is being closed")]
+    Closed,
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match error.as_database_error() {
+            Some(db) if db.is_unique_violation() => Self::Conflict,
+            Some(db) if db.is_foreign_key_violation() => Self::Dependent,
+            _ => Self::Engine(error),
+        }
+    }
+}
+
+/// What store functions give.
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+/// The engine and its connections.
+#[derive(Debug, Clone)]
+pub(crate) enum Database {
+    /// Embedded. One connection writes, so that writers wait in line instead of failing as busy.
+    Sqlite {
+        /// For reading.
+        read: SqlitePool,
+        /// For writing: exactly one.
+        write: SqlitePool,
+    },
+    /// For several panels.
+    Postgres(PgPool),
+}
+
+/// A change under way. Dropped without [`Tx::commit`], nothing of it happened.
+#[derive(Debug)]
+pub struct Tx(Change);
+
+#[derive(Debug)]
+pub(crate) enum Change {
+    Sqlite(Transaction<'static, Sqlite>),
+    Postgres(Transaction<'static, Postgres>),
+}
+
+/// Runs one query for rows on whichever engine it is: `rows!(fetch_all, UserRow, &self.db, "SELECT ...", a, b)`.
+macro_rules! rows {
+    ($fetch:ident, $row:ty, $db:expr, $sql:expr $(, $bind:expr)* $(,)?) => {
+        match $db {
+            $crate::store::Database::Sqlite { read, .. } => {
+                sqlx::query_as::<sqlx::Sqlite, $row>($sql)$(.bind($bind))*.$fetch(read).await
+            }
+            $crate::store::Database::Postgres(pool) => {
+                sqlx::query_as::<sqlx::Postgres, $row>($sql)$(.bind($bind))*.$fetch(pool).await
+            }
+        }
+        .map_err($crate::store::StoreError::from)
+    };
+}
+
+/// The same inside a change.
+macro_rules! tx_rows {
+    ($fetch:ident, $row:ty, $tx:expr, $sql:expr $(, $bind:expr)* $(,)?) => {
+        match &mut $tx.0 {
+            $crate::store::Change::Sqlite(tx) => {
+                sqlx::query_as::<sqlx::Sqlite, $row>($sql)$(.bind($bind))*.$fetch(&mut **tx).await
+            }
+            $crate::store::Change::Postgres(tx) => {
+                sqlx::query_as::<sqlx::Postgres, $row>($sql)$(.bind($bind))*.$fetch(&mut **tx).await
+            }
+        }
+        .map_err($crate::store::StoreError::from)
+    };
+}
+
+/// Changes rows inside a change; gives how many.
+macro_rules! change {
+    ($tx:expr, $sql:expr $(, $bind:expr)* $(,)?) => {
+        match &mut $tx.0 {
+            $crate::store::Change::Sqlite(tx) => {
+                sqlx::query::<sqlx::Sqlite>($sql)$(.bind($bind))*.execute(&mut **tx).await.map(|r| r.rows_affected())
+            }
+            $crate::store::Change::Postgres(tx) => {
+                sqlx::query::<sqlx::Postgres>($sql)$(.bind($bind))*.execute(&mut **tx).await.map(|r| r.rows_affected())
+            }
+        }
+        .map_err($crate::store::StoreError::from)
+    };
+}
+pub(crate) use {change, rows, tx_rows};
+
+/// The panel's memory.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pub(crate) db: Database,
+    audit: AuditWriter,
+}
+
+impl Store {
+    /// Opens `address` (a path, `sqlite:path` or `postgres://...`) and brings its tables up to date.
+    pub async fn open(address: &str) -> Result<Self> {
+        let db = if address.starts_with("postgres://") || address.starts_with("postgresql://") {
+            open_postgres(address).await?
+        } else if let Some(path) = address.strip_prefix("sqlite:") {
+            open_sqlite(Path::new(path.trim_start_matches("//"))).await?
+        } else if address.is_empty() || address.contains("://") {
+            return Err(StoreError::Address(without_password(address)));
+        } else {
+            open_sqlite(Path::new(address)).await?
+        };
+        Ok(Self {
+            audit: AuditWriter::start(db.clone()),
+            db,
+        })
+    }
+
+    /// Begins a change. On SQLite the writer's place is taken at once, so that a change never fails half-way as busy.
+    pub async fn begin(&self) -> Result<Tx> {
+        self.db.begin().await
+    }
+
+    /// Writes an audit row that belongs to no other change, together with those of other callers; returns when it is
+    /// on disk.
+    pub async fn record(&self, entry: AuditEntry) -> Result<()> {
+        self.audit.write(entry).await
+    }
+
+    /// Closes all connections; changes under way are waited for.
+    pub async fn close(&self) {
+        match &self.db {
+            Database::Sqlite { read, write } => {
+                read.close().await;
+                write.close().await;
+            }
+            Database::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+impl Database {
+    pub(crate) async fn begin(&self) -> Result<Tx> {
+        Ok(Tx(match self {
+            Self::Sqlite { write, .. } => Change::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
+            Self::Postgres(pool) => Change::Postgres(pool.begin().await?),
+        }))
+    }
+}
+
+impl Tx {
+    /// Makes it last.
+    pub async fn commit(self) -> Result<()> {
+        match self.0 {
+            Change::Sqlite(tx) => tx.commit().await?,
+            Change::Postgres(tx) => tx.commit().await?,
+        }
+        Ok(())
+    }
+}
+
+async fn open_sqlite(path: &Path) -> Result<Database> {
+    protect(path).map_err(|source| StoreError::File {
+        path: path.display().to_string(),
+        source,
+    })?;
+    // FULL: what was answered survives a power cut. With NORMAL the last logout or revocation could be undone by one.
+    // Group commit makes the price of it one fsync for many callers.
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(PATIENCE)
+        .foreign_keys(true)
+        .pragma("cache_size", "-8192")
+        .statement_cache_capacity(200);
+    let write = SqlitePoolOptions::new()
+        .max_connections(1)
+        .test_before_acquire(false)
+        .acquire_timeout(PATIENCE)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_with(options.clone())
+        .await?;
+    sqlx::migrate!("migrations/sqlite").run(&write).await?;
+    let read = SqlitePoolOptions::new()
+        .max_connections(SQLITE_READERS)
+        .test_before_acquire(false)
+        .acquire_timeout(PATIENCE)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_with(options.pragma("query_only", "on"))
+        .await?;
+    Ok(Database::Sqlite { read, write })
+}
+
+async fn open_postgres(address: &str) -> Result<Database> {
+    let options: PgConnectOptions = address
+        .parse()
+        .map_err(|_| StoreError::Address(without_password(address)))?;
+    let pool = PgPoolOptions::new()
+        .max_connections(POSTGRES_CONNECTIONS)
+        .acquire_timeout(PATIENCE)
+        .connect_with(options.application_name("roost"))
+        .await?;
+    sqlx::migrate!("migrations/postgres").run(&pool).await?;
+    Ok(Database::Postgres(pool))
+}
+
+/// Makes the file for its owner alone, before the engine would make it for everybody.
+fn protect(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+    let file = std::fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(path)?;
+    file.set_permissions(std::fs::Permissions::from_mode(0o600))
+}
+
+fn without_password(address: &str) -> String {
+    match (address.find("://"), address.rfind('@')) {
+        (Some(scheme), Some(at)) if at > scheme => {
+            format!("{}://...{}", &address[..scheme], &address[at..])
+        }
+        _ => address.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_in_an_address_is_not_repeated() {
+        assert_eq!(
+            without_password("mysql://me:secret@host/db"),
+            "mysql://...@host/db"
+        );
+        assert_eq!(without_password("mysql://host/db"), "mysql://host/db");
+    }
+
+    #[tokio::test]
+    async fn the_file_is_for_its_owner_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("panel.db");
+        let _store = Store::open(path.to_str().unwrap()).await.unwrap();
+        for entry in std::fs::read_dir(dir.path()).unwrap() {
+            let entry = entry.unwrap();
+            let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
+            assert_eq!(mode, 0o600, "{:?}", entry.path());
+        }
+    }
+}
