@@ -9,9 +9,11 @@
 //! directory, and is ended by process id. What Roost should do is the tests' business.
 
 pub mod chatter;
+pub mod engine;
 pub mod http;
 pub mod roost;
 pub mod viewer;
 
+pub use engine::Engine;
 pub use roost::Roost;
 pub use viewer::Viewer;

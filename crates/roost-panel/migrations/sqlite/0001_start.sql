@@ -44,6 +44,7 @@ CREATE TABLE nodes (
     token_sealed     TEXT NOT NULL,          -- base64 of nonce and ciphertext, bound to the uuid
     previous_sealed  TEXT,
     previous_until   BIGINT,
+    confirmed        BOOLEAN NOT NULL,       -- the node is known to have the secret; until then the one before is used
     created_at       BIGINT NOT NULL
 );
 

@@ -40,20 +40,49 @@ impl NodeSecrets {
     }
 }
 
-/// A node's secret: signs tokens and is what the panel shows the node.
+/// A node's secret: signs tokens and is what the panel shows the node. While the node may not have a new one yet, it is
+/// the one before.
 pub fn secret(app: &App, node: &NodeRow) -> Result<Arc<str>> {
+    match (&node.previous_sealed, node.previous_until) {
+        (Some(sealed), Some(until)) if !node.confirmed && app.now() < until => {
+            app.node_secrets.open(app, node.uuid, true, sealed)
+        }
+        _ => newest_secret(app, node),
+    }
+}
+
+/// The secret that a node has to have from now on.
+pub fn newest_secret(app: &App, node: &NodeRow) -> Result<Arc<str>> {
     app.node_secrets.open(app, node.uuid, false, &node.token_sealed)
 }
 
-/// Every secret by which a node may show itself now: the current one, and the one before while that still holds.
-pub fn accepted_secrets(app: &App, node: &NodeRow) -> Result<Vec<Arc<str>>> {
-    let mut secrets = vec![secret(app, node)?];
+/// The node that shows itself by `token_id.secret`. The secret before the current one holds, too, for its time; the
+/// current one tells that the node has it.
+pub async fn authenticate(app: &App, token_id: &str, shown: &str) -> Result<Option<NodeRow>> {
+    let Some(mut node) = app.store.node_by_token_id(token_id).await? else {
+        return Ok(None);
+    };
+    if is_same(&newest_secret(app, &node)?, shown) {
+        if !node.confirmed {
+            let mut tx = app.store.begin().await?;
+            tx.confirm_node(node.uuid, &node.token_sealed).await?;
+            tx.commit().await?;
+            node.confirmed = true;
+        }
+        return Ok(Some(node));
+    }
     if let (Some(sealed), Some(until)) = (&node.previous_sealed, node.previous_until)
         && app.now() < until
+        && is_same(&*app.node_secrets.open(app, node.uuid, true, sealed)?, shown)
     {
-        secrets.push(app.node_secrets.open(app, node.uuid, true, sealed)?);
+        return Ok(Some(node));
     }
-    Ok(secrets)
+    Ok(None)
+}
+
+/// In a time that says nothing of where they differ.
+fn is_same(secret: &str, shown: &str) -> bool {
+    aws_lc_rs::constant_time::verify_slices_are_equal(secret.as_bytes(), shown.as_bytes()).is_ok()
 }
 
 /// The name of the node inside `roost up`.

@@ -23,6 +23,8 @@ pub struct NodeRow {
     pub previous_sealed: Option<String>,
     /// Until when that one holds, in milliseconds since the epoch.
     pub previous_until: Option<i64>,
+    /// The node is known to have the secret.
+    pub confirmed: bool,
     /// Milliseconds since the epoch.
     pub created_at: i64,
 }
@@ -39,7 +41,7 @@ macro_rules! select_nodes {
     ($rest:literal) => {
         concat!(
             "SELECT uuid, name, address, internal_address, token_id, token_sealed, previous_sealed, previous_until, \
-             created_at FROM nodes ",
+             confirmed, created_at FROM nodes ",
             $rest
         )
     };
@@ -112,7 +114,7 @@ impl Tx {
         change!(
             self,
             "INSERT INTO nodes (uuid, name, address, internal_address, token_id, token_sealed, previous_sealed, \
-             previous_until, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+             previous_until, confirmed, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
             node.uuid.to_string(),
             &node.name,
             &node.address,
@@ -121,6 +123,7 @@ impl Tx {
             &node.token_sealed,
             &node.previous_sealed,
             node.previous_until,
+            node.confirmed,
             node.created_at
         )?;
         Ok(())
@@ -143,14 +146,28 @@ impl Tx {
         Ok(())
     }
 
-    /// Puts a new secret in place; the one that was there holds until `previous_until`.
+    /// Puts a new secret in place. The one that the node has holds until `previous_until`.
     pub async fn rotate_node(&mut self, node: Uuid, sealed: &str, previous_until: i64) -> Result<()> {
         change!(
             self,
-            "UPDATE nodes SET previous_sealed = token_sealed, previous_until = $3, token_sealed = $2 WHERE uuid = $1",
+            "UPDATE nodes SET previous_sealed = CASE WHEN confirmed THEN token_sealed ELSE previous_sealed END, \
+             previous_until = $3, token_sealed = $2, confirmed = $4 WHERE uuid = $1",
             node.to_string(),
             sealed,
-            previous_until
+            previous_until,
+            false
+        )?;
+        Ok(())
+    }
+
+    /// The node has this secret.
+    pub async fn confirm_node(&mut self, node: Uuid, sealed: &str) -> Result<()> {
+        change!(
+            self,
+            "UPDATE nodes SET confirmed = $3 WHERE uuid = $1 AND token_sealed = $2",
+            node.to_string(),
+            sealed,
+            true
         )?;
         Ok(())
     }

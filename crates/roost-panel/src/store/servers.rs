@@ -88,6 +88,7 @@ struct Raw {
     node_sealed: Option<String>,
     node_previous: Option<String>,
     node_previous_until: Option<i64>,
+    node_confirmed: Option<bool>,
     node_created_at: Option<i64>,
     runtime: String,
     command: String,
@@ -131,6 +132,7 @@ impl TryFrom<Raw> for ServerRow {
                 token_sealed,
                 previous_sealed: raw.node_previous,
                 previous_until: raw.node_previous_until,
+                confirmed: raw.node_confirmed.unwrap_or_default(),
                 created_at: raw.node_created_at.unwrap_or_default(),
             }),
             _ => None,
@@ -200,7 +202,8 @@ macro_rules! select_servers {
             "SELECT s.number, s.uuid, s.identifier, s.name, s.description, s.owner_uuid, u.name AS owner_name, \
              s.node_uuid, n.name AS node_name, n.address AS node_address, n.internal_address AS node_internal, \
              n.token_id AS node_token_id, n.token_sealed AS node_sealed, n.previous_sealed AS node_previous, \
-             n.previous_until AS node_previous_until, n.created_at AS node_created_at, s.runtime, s.command, s.image, s.startup, s.pull, s.dir, s.ports, \
+             n.previous_until AS node_previous_until, n.confirmed AS node_confirmed, \
+             n.created_at AS node_created_at, s.runtime, s.command, s.image, s.startup, s.pull, s.dir, s.ports, \
              s.memory, s.cpu, s.disk, s.done, s.stop, s.stop_timeout, s.env, s.suspended, s.status, s.state, \
              s.created_at, s.updated_at \
              FROM servers s JOIN users u ON u.uuid = s.owner_uuid LEFT JOIN nodes n ON n.uuid = s.node_uuid ",

@@ -35,7 +35,7 @@ impl Page {
         let pages = (total + self.rows - 1).div_euclid(self.rows).max(1);
         json!({
             "object": "list",
-            "data": data,
+            "data": Value::Array(data),
             "meta": {"pagination": {
                 "total": total, "count": count, "per_page": self.rows, "current_page": self.number,
                 "total_pages": pages, "links": {},

@@ -31,14 +31,14 @@ pub fn socket_url(address: &str, server: Uuid) -> Option<String> {
 
 /// The public address of the panel's own node, which has none of its own: scheme and host as the client wrote them.
 /// A client that named no host, or came by the Unix socket (`way` is `None`), gets the listener's address.
-pub fn own_address(way: Option<&Way>, listen: SocketAddr, tls: bool) -> String {
+pub fn own_address(way: Option<&Way>, listen: SocketAddr) -> String {
     let named = way.and_then(|way| {
         let host = way.host.as_deref()?;
         let authority: http::uri::Authority = host.parse().ok()?;
         let plain = !authority.as_str().contains('@') && !authority.host().is_empty();
         plain.then(|| format!("{}://{authority}", way.scheme))
     });
-    named.unwrap_or_else(|| format!("{}://{}", if tls { "https" } else { "http" }, reachable(listen)))
+    named.unwrap_or_else(|| format!("{}://{}", way.map_or("http", |w| w.scheme), reachable(listen)))
 }
 
 /// A listener on all addresses is reached by loopback from its own machine.
@@ -84,12 +84,12 @@ mod tests {
             host: host.map(str::to_owned),
         };
         let listen = "0.0.0.0:8080".parse().unwrap();
-        let address = |way: Way| own_address(Some(&way), listen, false);
+        let address = |way: Way| own_address(Some(&way), listen);
         assert_eq!(address(way("http", Some("192.168.1.5:8080"))), "http://192.168.1.5:8080");
         assert_eq!(address(way("https", Some("panel.example.com"))), "https://panel.example.com");
         assert_eq!(address(way("http", Some("[::1]:8080"))), "http://[::1]:8080");
         assert_eq!(address(way("http", None)), "http://127.0.0.1:8080");
         assert_eq!(address(way("http", Some("a/b"))), "http://127.0.0.1:8080");
-        assert_eq!(own_address(None, "[::]:1".parse().unwrap(), true), "https://[::1]:1");
+        assert_eq!(own_address(None, "[::]:1".parse().unwrap()), "http://[::1]:1");
     }
 }
