@@ -13,6 +13,7 @@
 
 pub mod activity;
 pub mod config;
+pub mod deny;
 pub mod node;
 pub mod pump;
 pub mod remote;

@@ -30,7 +30,7 @@ mod tests;
 pub use audit::Recorder;
 pub use limits::{Permit, Settings, TooMany};
 
-use crate::{deny::DenyList, pump::Wake, server::handle::ServerHandle};
+use crate::{deny::DenyList, node::Secrets, pump::Wake, server::handle::ServerHandle};
 use bytes::Bytes;
 use inbox::{Inbox, Post};
 use roost_wire::{clock::Clock, close::Close, event, node_api::SocketInfo};
@@ -74,10 +74,6 @@ impl fmt::Debug for Peer {
         f.debug_struct("Peer").field("address", &self.address).finish_non_exhaustive()
     }
 }
-
-/// The secrets that a token may be signed with: the current one, and the old one while it is being replaced. Asked at
-/// each token.
-pub type Secrets = Arc<dyn Fn() -> Arc<[String]> + Send + Sync>;
 
 /// What the shards need from the rest of the node.
 #[derive(Clone)]
@@ -184,7 +180,7 @@ impl Shards {
     pub fn start(setup: Setup) -> io::Result<Self> {
         let threads = setup.settings.threads.max(1);
         let hub = Arc::new(Hub {
-            audit: audit::Audit::new(setup.recorder, Arc::clone(&setup.clock)),
+            audit: audit::Audit::new(setup.recorder),
             watches: watchers::Watches::new(threads),
             admissions: Arc::default(),
             history: history_pool::HistoryPool::start()?,

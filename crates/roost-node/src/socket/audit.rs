@@ -7,11 +7,8 @@ use super::{
     limits::{AddressKey, Bucket},
     viewer::Session,
 };
-use roost_wire::{
-    clock::{Clock, rfc3339},
-    remote::Activity,
-};
-use serde_json::{Map, Value, json};
+use crate::server::handle::Requester;
+use serde_json::{Value, json};
 use std::{
     collections::HashMap,
     net::IpAddr,
@@ -27,14 +24,19 @@ const ADDRESSES_MAX: usize = 4_096;
 
 /// Where audit rows go. Called on the threads that serve viewers: must not wait.
 pub trait Recorder: Send + Sync + 'static {
-    /// Takes one row. Its `id` is left open for the recorder to fill in.
-    fn record(&self, row: Activity);
+    /// `by` did `event` on `server`; `details` is an object.
+    fn record(&self, server: Uuid, event: &str, by: &Requester, details: Value);
+}
+
+impl Recorder for crate::activity::Recorder {
+    fn record(&self, server: Uuid, event: &str, by: &Requester, details: Value) {
+        Self::record(self, server, event, by, details);
+    }
 }
 
 /// Writes rows.
 pub(super) struct Audit {
     recorder: Arc<dyn Recorder>,
-    clock: Arc<dyn Clock>,
     refusals: Mutex<HashMap<Option<AddressKey>, Refusals>>,
 }
 
@@ -43,58 +45,41 @@ struct Refusals {
     left_out: u64,
 }
 
-/// Who did it, as a row names it.
-#[derive(Debug, Clone)]
-pub(super) struct Actor {
-    pub(super) socket: Uuid,
-    pub(super) user: Uuid,
-    pub(super) user_name: Option<Box<str>>,
-    pub(super) credential: Option<Box<str>>,
-    pub(super) address: IpAddr,
-}
-
-impl Actor {
-    pub(super) fn of(session: &Session, address: IpAddr) -> Self {
-        Self {
-            socket: session.socket,
-            user: session.user,
-            user_name: session.user_name.clone(),
-            credential: session.credential.clone(),
-            address,
-        }
+/// Who a session is, for requests and for the audit.
+pub(super) fn requester(session: &Session, address: IpAddr) -> Requester {
+    Requester {
+        user: Some(session.user),
+        user_name: session.user_name.as_deref().map(str::to_owned),
+        address: Some(address),
+        credential: session.credential.as_deref().map(str::to_owned),
     }
 }
 
 impl Audit {
-    pub(super) fn new(recorder: Arc<dyn Recorder>, clock: Arc<dyn Clock>) -> Self {
-        Self { recorder, clock, refusals: Mutex::default() }
+    pub(super) fn new(recorder: Arc<dyn Recorder>) -> Self {
+        Self { recorder, refusals: Mutex::default() }
     }
 
-    /// Something that a known user did.
-    pub(super) fn did(&self, actor: &Actor, server: Uuid, event: &str, details: Value) {
-        let mut metadata = Map::new();
-        metadata.insert("socket".to_owned(), json!(actor.socket));
-        if let Some(name) = &actor.user_name {
-            metadata.insert("user_name".to_owned(), json!(name));
+    /// Something that a known user did through this socket.
+    pub(super) fn did(&self, by: &Requester, socket: Uuid, server: Uuid, event: &str, mut details: Value) {
+        if let Value::Object(details) = &mut details {
+            details.insert("socket".to_owned(), json!(socket));
+            if let Some(name) = &by.user_name {
+                details.insert("user_name".to_owned(), json!(name));
+            }
         }
-        if let Some(credential) = &actor.credential {
-            metadata.insert("credential".to_owned(), json!(credential));
-        }
-        if let Value::Object(details) = details {
-            metadata.extend(details);
-        }
-        self.record(Some(actor.user), server, event, metadata, actor.address);
+        self.recorder.record(server, event, by, details);
     }
 
     /// A socket that was refused. The user is one only if the token was genuine.
     pub(super) fn refused(&self, user: Option<Uuid>, server: Uuid, address: IpAddr, reason: &str, now: Instant) {
         let Some(left_out) = self.may_record_refusal(address, now) else { return };
-        let mut metadata = Map::new();
-        metadata.insert("reason".to_owned(), json!(reason));
+        let by = Requester { user, user_name: None, address: Some(address), credential: None };
+        let mut details = json!({"reason": reason});
         if left_out > 0 {
-            metadata.insert("suppressed".to_owned(), json!(left_out));
+            details["suppressed"] = json!(left_out);
         }
-        self.record(user, server, "server:websocket.refused", metadata, address);
+        self.recorder.record(server, "server:websocket.refused", &by, details);
     }
 
     /// How many rows of this address were left out since the last one; `None` if this one is left out, too.
@@ -118,45 +103,25 @@ impl Audit {
             None
         }
     }
-
-    fn record(
-        &self,
-        user: Option<Uuid>,
-        server: Uuid,
-        event: &str,
-        metadata: Map<String, Value>,
-        address: IpAddr,
-    ) {
-        self.recorder.record(Activity {
-            id: None,
-            user: user.map(|user| user.to_string()),
-            server,
-            event: event.to_owned(),
-            metadata: Some(metadata),
-            ip: Some(address.to_string()),
-            timestamp: rfc3339(self.clock.now()),
-        });
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use roost_wire::clock::ManualClock;
     use std::time::Duration;
 
     #[derive(Default)]
-    struct Rows(Mutex<Vec<Activity>>);
+    struct Rows(Mutex<Vec<Value>>);
     impl Recorder for Rows {
-        fn record(&self, row: Activity) {
-            self.0.lock().unwrap().push(row);
+        fn record(&self, _server: Uuid, _event: &str, _by: &Requester, details: Value) {
+            self.0.lock().unwrap().push(details);
         }
     }
 
     #[test]
     fn a_flood_of_refusals_leaves_a_few_rows_and_a_count() {
         let rows = Arc::new(Rows::default());
-        let audit = Audit::new(rows.clone(), Arc::new(ManualClock::at(0)));
+        let audit = Audit::new(rows.clone());
         let (start, address) = (Instant::now(), "10.1.1.1".parse().unwrap());
         for _ in 0..1000 {
             audit.refused(None, Uuid::nil(), address, "jwt: signature is invalid", start);
@@ -165,6 +130,6 @@ mod tests {
         audit.refused(None, Uuid::nil(), address, "later", start + Duration::from_secs(11));
         let rows = rows.0.lock().unwrap();
         assert_eq!(rows.len(), 12);
-        assert_eq!(rows[11].metadata.as_ref().unwrap()["suppressed"], 990);
+        assert_eq!(rows[11]["suppressed"], 990);
     }
 }

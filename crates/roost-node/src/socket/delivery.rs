@@ -31,6 +31,8 @@ const SLOW_PIECES: usize = 8;
 struct Pass {
     before: Cursor,
     after: Cursor,
+    /// The time of day.
+    wall: Millis,
     /// For those who may see the installer, and for the others. Mostly the same bytes.
     all: Bytes,
     without_install: Bytes,
@@ -60,15 +62,15 @@ impl Shard {
             Read::Entries(entries) => {
                 let after = group.tail;
                 let (all, without_install) = join(&entries, before.seq, |_| true);
-                let is_full = all.len() >= FLUSH_BYTES / 2;
-                let pass = Pass { before, after, all, without_install };
+                let has_more = group.handle.console.tail() != after;
+                let pass = Pass { before, after, wall: self.hub.clock.now(), all, without_install };
                 let lines = after.seq.saturating_sub(before.seq);
                 let viewers = group.live().len() as u64;
                 self.hub.counters.flushes.fetch_add(1, Ordering::Relaxed);
                 self.hub.counters.deliveries.fetch_add(lines * viewers, Ordering::Relaxed);
                 self.for_each_live(server, |shard, viewer| shard.deliver(viewer, &pass));
                 self.resume_ahead(server);
-                is_full
+                has_more
             }
             Read::Empty => false,
             Read::Behind => {
@@ -92,7 +94,7 @@ impl Shard {
 
     /// The fast path: one write.
     fn deliver(&mut self, viewer: &mut Viewer, pass: &Pass) -> Result<(), Ended> {
-        if viewer.session.as_ref().is_some_and(|session| session.expires <= self.hub.clock.now()) {
+        if viewer.session.as_ref().is_some_and(|session| session.expires <= pass.wall) {
             viewer.cursor = pass.before;
             self.set_live(viewer, false);
             return self.expire(viewer);

@@ -5,7 +5,7 @@
 
 use super::{
     Ended,
-    audit::Actor,
+    audit::requester,
     frame_reader::Message,
     inbox::Post,
     shard::Shard,
@@ -176,16 +176,12 @@ impl Shard {
     ) {
         let Some(session) = &viewer.session else { return };
         let Some(group) = self.groups.get(&viewer.server) else { return };
-        let actor = Actor::of(session, viewer.address);
-        let by = Requester {
-            user: Some(session.user),
-            user_name: session.user_name.as_deref().map(str::to_owned),
-            address: Some(viewer.address),
-            credential: session.credential.as_deref().map(str::to_owned),
-        };
-        let (hub, inbox, key, server) = (Arc::clone(&self.hub), Arc::clone(&self.inbox), viewer.key, viewer.server);
+        let by = requester(session, viewer.address);
+        let (recorded, socket) = (by.clone(), session.socket);
+        let (hub, inbox) = (Arc::clone(&self.hub), Arc::clone(&self.inbox));
+        let (key, server) = (viewer.key, viewer.server);
         let reply = Reply::new(move |answer| match answer {
-            Ok(()) => hub.audit.did(&actor, server, event, details),
+            Ok(()) => hub.audit.did(&recorded, socket, server, event, details),
             Err(refusal) => inbox.post(Post::Refused(key, refusal.to_string())),
         });
         group.handle.ask(request(by, reply));

@@ -6,7 +6,7 @@
 
 use super::{
     Ended,
-    audit::Actor,
+    audit::requester,
     shard::Shard,
     slots::Key,
     viewer::{Floor, Mode, Session, Viewer},
@@ -47,7 +47,7 @@ impl Shard {
 
     fn check(&self, viewer: &Viewer, text: &str) -> Result<Verified, TokenError> {
         let clock = &*self.hub.clock;
-        let token = token::verify(text, &(self.hub.secrets)(), viewer.server, clock)?;
+        let token = token::verify(text, &self.hub.secrets.accepted(), viewer.server, clock)?;
         if self.hub.deny.is_denied(&token) {
             return Err(TokenError::Denied);
         }
@@ -86,10 +86,12 @@ impl Shard {
         // Here its lines begin.
         viewer.cursor = group.handle.console.tail();
         viewer.events_from = viewer.cursor.entry;
-        group.watch.came(&group.handle);
+        if !group.watch.came(&group.handle) {
+            self.hub.watches.settle_later();
+        }
         self.hub.counters.viewers.fetch_add(1, Ordering::Relaxed);
-        let actor = Actor::of(&session, viewer.address);
-        self.hub.audit.did(&actor, viewer.server, "server:websocket.connect", json!({}));
+        let by = requester(&session, viewer.address);
+        self.hub.audit.did(&by, session.socket, viewer.server, "server:websocket.connect", json!({}));
         viewer.floor = session.history_from.map_or(Floor::None, Floor::At);
         viewer.session = Some(Box::new(session));
         viewer.failures = 0;

@@ -12,12 +12,12 @@
 
 use super::{
     Ended, Hub,
-    audit::Actor,
+    audit::requester,
     inbox::{Inbox, Mail, Post},
     slots::{Key, Slots},
     stream::Stream,
     viewer::{Mode, Viewer},
-    watchers::Group,
+    watchers::{Group, pace},
 };
 use rustix::event::epoll;
 use roost_wire::{close::Close, event, frame, node_api::SocketInfo};
@@ -53,6 +53,8 @@ pub(super) struct Shard {
     due: Vec<Uuid>,
     /// Viewers whose live lines wait for a `send logs`, by the time at which they go on without.
     pub(super) holds: VecDeque<(Instant, Key)>,
+    /// Viewers that have more to get, after others had their turn.
+    pub(super) again: Vec<Key>,
     /// Room for the keys of one pass.
     pub(super) keys: Vec<Key>,
     pub(super) buffer: Vec<u8>,
@@ -77,6 +79,7 @@ impl Shard {
             groups: HashMap::new(),
             due: Vec::new(),
             holds: VecDeque::new(),
+            again: Vec::new(),
             keys: Vec::new(),
             buffer: vec![0; READ_BUFFER],
             now,
@@ -113,6 +116,7 @@ impl Shard {
             self.open(&mut mail);
             self.flush_due();
             self.release_holds();
+            self.go_on();
             if self.now >= self.next_sweep {
                 self.sweep();
             }
@@ -124,6 +128,9 @@ impl Shard {
 
     /// Until the next thing that happens by time; `None`: for ever.
     fn time_to_sleep(&self) -> Option<Duration> {
+        if !self.again.is_empty() {
+            return Some(Duration::ZERO);
+        }
         let pending = self.slots.len() > 0 || self.hub.watches.has_unsettled();
         let sweep = pending.then_some(self.next_sweep);
         let flush = self.due.iter().filter_map(|server| self.groups.get(server)).map(|g| g.next_flush).min();
@@ -234,12 +241,13 @@ impl Shard {
                 continue;
             }
             group.is_due = false;
-            group.next_flush = self.now + super::watchers::pace(group.watch.viewers());
-            if self.flush(server) {
-                if let Some(group) = self.groups.get_mut(&server) {
-                    group.is_due = true;
-                    later.push(server);
-                }
+            group.next_flush = self.now + pace(group.watch.viewers());
+            let has_more = self.flush(server);
+            if let Some(group) = self.groups.get_mut(&server).filter(|_| has_more) {
+                // A whole pass needs no pause to gather more lines.
+                group.is_due = true;
+                group.next_flush = self.now;
+                later.push(server);
             }
         }
         self.due = later;
@@ -321,19 +329,19 @@ impl Shard {
                 viewer.queue(answer.into());
             }
         }
-        viewer.mode = Mode::Closing;
         viewer.deadline = self.now + CLOSING;
         self.writable(viewer)
     }
 
     /// Takes a viewer out of its group and says so to the audit and to the actor.
     fn part(&mut self, viewer: &mut Viewer, why: &Ended) {
+        viewer.mode = Mode::Closing;
         let counters = &self.hub.counters;
         counters.closed.fetch_add(1, Ordering::Relaxed);
         if let Some(group) = self.groups.get_mut(&viewer.server) {
             group.remove(viewer.key, &mut self.slots);
-            if viewer.session.is_some() {
-                group.watch.left();
+            if viewer.session.is_some() && !group.watch.left() {
+                self.hub.watches.settle_later();
             }
             if group.members().is_empty() {
                 self.groups.remove(&viewer.server);
@@ -341,7 +349,7 @@ impl Shard {
         }
         let Some(session) = viewer.session.take() else { return };
         counters.viewers.fetch_sub(1, Ordering::Relaxed);
-        let (code, reason, by) = match why {
+        let (code, reason, ended_by) = match why {
             Ended::Lost => (1006, "connection lost", "network"),
             Ended::ByPeer(code) => (code.unwrap_or(1005), "", "viewer"),
             Ended::By(close) => (close.code(), close.reason(), "node"),
@@ -349,10 +357,11 @@ impl Shard {
         };
         let seconds = (self.hub.clock.now() - session.since).max(0) / 1000;
         self.hub.audit.did(
-            &Actor::of(&session, viewer.address),
+            &requester(&session, viewer.address),
+            session.socket,
             viewer.server,
             "server:websocket.disconnect",
-            json!({"code": code, "reason": reason, "seconds": seconds, "by": by}),
+            json!({"code": code, "reason": reason, "seconds": seconds, "by": ended_by}),
         );
     }
 

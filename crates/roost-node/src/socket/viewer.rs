@@ -84,6 +84,10 @@ pub(super) struct Viewer {
     pub(super) read: u16,
     pub(super) is_reading: bool,
     pub(super) failures: u8,
+    /// The viewer has said goodbye: once ours is out, the connection can go.
+    pub(super) is_peer_done: bool,
+    /// Nothing more will be written.
+    pub(super) is_finished: bool,
     pub(super) is_expiring_told: bool,
     pub(super) told_state: PowerState,
     pub(super) messages: Bucket,
@@ -197,6 +201,8 @@ impl Viewer {
             read: 0,
             is_reading: false,
             failures: 0,
+            is_peer_done: false,
+            is_finished: false,
             is_expiring_told: false,
             told_state: PowerState::Offline,
             messages: Bucket::full(settings.messages, now),

@@ -71,8 +71,8 @@ impl Watch {
         self.viewers.load(Ordering::Relaxed)
     }
 
-    /// A viewer has shown its first token.
-    pub(super) fn came(&self, handle: &ServerHandle) {
+    /// A viewer has shown its first token. True when the actor knows that somebody watches.
+    pub(super) fn came(&self, handle: &ServerHandle) -> bool {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if told.handle.as_ref().is_none_or(|old| !old.mailbox.same_channel(&handle.mailbox)) {
             told.handle = Some(handle.clone());
@@ -80,15 +80,15 @@ impl Watch {
         }
         told.viewers += 1;
         self.viewers.store(told.viewers, Ordering::Relaxed);
-        told.tell();
+        told.tell()
     }
 
-    /// One of those has gone.
-    pub(super) fn left(&self) {
+    /// One of those has gone. True when the actor knows.
+    pub(super) fn left(&self) -> bool {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         told.viewers = told.viewers.saturating_sub(1);
         self.viewers.store(told.viewers, Ordering::Relaxed);
-        told.tell();
+        told.tell()
     }
 
     /// Tells the actor again, if its mailbox was full. True when it knows.
@@ -124,11 +124,13 @@ impl Told {
 pub(super) struct Watches {
     shards: usize,
     map: RwLock<HashMap<Uuid, Arc<Watch>>>,
+    /// Some actor's mailbox was full, and it is to be told again.
+    has_unsettled: AtomicBool,
 }
 
 impl Watches {
     pub(super) fn new(shards: usize) -> Self {
-        Self { shards, map: RwLock::default() }
+        Self { shards, map: RwLock::default(), has_unsettled: AtomicBool::new(false) }
     }
 
     /// A connection comes: which shard gets it.
@@ -147,9 +149,36 @@ impl Watches {
         let mut map = self.map.write().unwrap_or_else(PoisonError::into_inner);
         let Some(watch) = map.get(&server) else { return };
         watch.spots[shard].connections.fetch_sub(1, Ordering::SeqCst);
-        if watch.connections.fetch_sub(1, Ordering::SeqCst) == 1 && watch.settle() {
+        let is_last = watch.connections.fetch_sub(1, Ordering::SeqCst) == 1;
+        if !watch.settle() {
+            self.has_unsettled.store(true, Ordering::SeqCst);
+        } else if is_last {
             map.remove(&server);
         }
+    }
+
+    pub(super) fn has_unsettled(&self) -> bool {
+        self.has_unsettled.load(Ordering::SeqCst)
+    }
+
+    /// A viewer was let in or has gone, and its actor's mailbox was full.
+    pub(super) fn settle_later(&self) {
+        self.has_unsettled.store(true, Ordering::SeqCst);
+    }
+
+    /// Tells again those whose mailbox was full.
+    pub(super) fn settle(&self) {
+        if !self.has_unsettled.swap(false, Ordering::SeqCst) {
+            return;
+        }
+        let mut map = self.map.write().unwrap_or_else(PoisonError::into_inner);
+        map.retain(|_, watch| {
+            let is_settled = watch.settle();
+            if !is_settled {
+                self.has_unsettled.store(true, Ordering::SeqCst);
+            }
+            !is_settled || watch.connections.load(Ordering::SeqCst) > 0
+        });
     }
 
     /// The watch of a server that has a connection.
