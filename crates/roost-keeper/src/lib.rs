@@ -11,3 +11,4 @@
 //! when a server starts is not its business. Its protocol is versioned: a newer node drives older keepers.
 
 pub mod protocol;
+mod store;
