@@ -97,10 +97,28 @@ impl DenyList {
         for SavedToken { server, jti, at } in saved.tokens {
             entries.tokens.insert((server, jti), at);
         }
-        for SavedUser { user, server, credential, at } in saved.users {
-            entries.users.insert(UserKey { user, server, credential }, at);
+        for SavedUser {
+            user,
+            server,
+            credential,
+            at,
+        } in saved.users
+        {
+            entries.users.insert(
+                UserKey {
+                    user,
+                    server,
+                    credential,
+                },
+                at,
+            );
         }
-        Ok(Self { path, clock, entries: Mutex::new(entries), panel_is_ahead: AtomicI64::new(0) })
+        Ok(Self {
+            path,
+            clock,
+            entries: Mutex::new(entries),
+            panel_is_ahead: AtomicI64::new(0),
+        })
     }
 
     /// Denies the tokens of these names on `server`, issued up to now. On an error they are denied all the same, but
@@ -118,8 +136,15 @@ impl DenyList {
     pub fn deny_user(&self, user: Uuid, servers: &[Uuid], credential: Option<&str>) -> io::Result<()> {
         let everywhere = servers.is_empty().then_some(None);
         self.add(|entries, at| {
-            for server in everywhere.into_iter().chain(servers.iter().map(|server| Some(*server))) {
-                let key = UserKey { user, server, credential: credential.map(str::to_owned) };
+            for server in everywhere
+                .into_iter()
+                .chain(servers.iter().map(|server| Some(*server)))
+            {
+                let key = UserKey {
+                    user,
+                    server,
+                    credential: credential.map(str::to_owned),
+                };
                 later(&mut entries.users, key, at);
             }
         })
@@ -136,10 +161,16 @@ impl DenyList {
         }
         let credentials = [None, token.credential.clone()];
         let user = |server, credential: &Option<String>| {
-            holds(entries.users.get(&UserKey { user: token.user, server, credential: credential.clone() }))
+            holds(entries.users.get(&UserKey {
+                user: token.user,
+                server,
+                credential: credential.clone(),
+            }))
         };
         !entries.users.is_empty()
-            && credentials.iter().any(|credential| user(None, credential) || user(Some(token.server), credential))
+            && credentials
+                .iter()
+                .any(|credential| user(None, credential) || user(Some(token.server), credential))
     }
 
     fn add(&self, change: impl FnOnce(&mut Entries, i64)) -> io::Result<()> {
@@ -164,14 +195,21 @@ impl DenyList {
             credential: key.credential.clone(),
             at: *at,
         });
-        let saved = Saved { tokens: tokens.collect(), users: users.collect() };
+        let saved = Saved {
+            tokens: tokens.collect(),
+            users: users.collect(),
+        };
         let new = self.path.with_extension("new");
         // One that a crash left behind; a link put there must not be followed.
         match fs::remove_file(&new) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&new)?;
         file.write_all(&serde_json::to_vec(&saved)?)?;
         file.sync_all()?;
         fs::rename(&new, &self.path)?;
@@ -188,7 +226,9 @@ impl DenyList {
 
 impl fmt::Debug for DenyList {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DenyList").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("DenyList")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
     }
 }
 
@@ -236,7 +276,10 @@ mod tests {
         let (denied, _) = list(dir.path());
         assert!(denied.is_denied(&token(NOW)) && denied.is_denied(&token(NOW - 100)));
         assert!(!denied.is_denied(&token(NOW + 1)));
-        assert!(!denied.is_denied(&Verified { token_id: "t2".into(), ..token(NOW) }));
+        assert!(!denied.is_denied(&Verified {
+            token_id: "t2".into(),
+            ..token(NOW)
+        }));
         let mode = fs::metadata(dir.path().join(FILE)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }
@@ -245,16 +288,28 @@ mod tests {
     fn a_user_is_denied_on_a_server_everywhere_or_by_one_credential() {
         let dir = tempfile::tempdir().unwrap();
         let (denied, _) = list(dir.path());
-        let elsewhere = Verified { server: Uuid::from_u128(9), ..token(NOW) };
-        let other_key = Verified { credential: Some("key2".into()), ..token(NOW) };
+        let elsewhere = Verified {
+            server: Uuid::from_u128(9),
+            ..token(NOW)
+        };
+        let other_key = Verified {
+            credential: Some("key2".into()),
+            ..token(NOW)
+        };
         denied.deny_user(USER, &[], Some("key1")).unwrap();
         assert!(denied.is_denied(&token(NOW)) && denied.is_denied(&elsewhere));
         assert!(!denied.is_denied(&other_key));
         denied.deny_user(USER, &[SERVER], None).unwrap();
         assert!(denied.is_denied(&other_key));
-        let other_key_elsewhere = Verified { server: Uuid::from_u128(9), ..other_key };
+        let other_key_elsewhere = Verified {
+            server: Uuid::from_u128(9),
+            ..other_key
+        };
         assert!(!denied.is_denied(&other_key_elsewhere));
-        assert!(!denied.is_denied(&Verified { user: Uuid::from_u128(3), ..token(NOW) }));
+        assert!(!denied.is_denied(&Verified {
+            user: Uuid::from_u128(3),
+            ..token(NOW)
+        }));
     }
 
     #[test]

@@ -24,9 +24,6 @@ mod stream;
 mod viewer;
 mod watchers;
 
-#[cfg(test)]
-mod tests;
-
 pub use audit::Recorder;
 pub use limits::{Permit, Settings, TooMany};
 
@@ -71,7 +68,9 @@ pub struct Peer {
 impl fmt::Debug for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Never the token.
-        f.debug_struct("Peer").field("address", &self.address).finish_non_exhaustive()
+        f.debug_struct("Peer")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
     }
 }
 
@@ -171,7 +170,10 @@ impl From<io::Error> for Ended {
 
 impl Wake for Shards {
     fn published(&self, server: Uuid) {
-        self.0.hub.watches.news(server, |shard| self.0.inboxes[shard].news(server));
+        self.0
+            .hub
+            .watches
+            .news(server, |shard| self.0.inboxes[shard].news(server));
     }
 }
 
@@ -199,19 +201,29 @@ impl Shards {
             handles.push(thread.spawn(move || shard.run())?);
             inboxes.push(inbox);
         }
-        Ok(Self(Arc::new(Inner { hub, inboxes, threads: Mutex::new(handles) })))
+        Ok(Self(Arc::new(Inner {
+            hub,
+            inboxes,
+            threads: Mutex::new(handles),
+        })))
     }
 
     /// Asks whether one more socket of this address may be opened, before it is upgraded. `by_address` is false where
     /// the address is that of a proxy whose headers are not believed. The permit goes into [`Peer`].
     pub fn admit(&self, address: IpAddr, by_address: bool) -> Result<Permit, TooMany> {
-        self.0.hub.admissions.guest(address, by_address, &self.0.hub.settings)
+        self.0
+            .hub
+            .admissions
+            .guest(address, by_address, &self.0.hub.settings)
     }
 
     /// Records a socket that was refused before it was opened.
     pub fn record_refusal(&self, server: Uuid, address: IpAddr, reason: &str) {
         self.0.hub.counters.refused.fetch_add(1, Ordering::Relaxed);
-        self.0.hub.audit.refused(None, server, address, reason, Instant::now());
+        self.0
+            .hub
+            .audit
+            .refused(None, server, address, reason, Instant::now());
     }
 
     /// Gives a connection to a shard, which owns it from now on.
@@ -224,7 +236,8 @@ impl Shards {
     pub fn stats(&self, server: Uuid, stats: &roost_wire::stats::Stats) {
         let mut frame = None;
         self.0.hub.watches.shards_of(server, |shard| {
-            let frame = frame.get_or_insert_with(|| Bytes::from(event::frame(event::STATS, &[&stats.to_json()])));
+            let frame =
+                frame.get_or_insert_with(|| Bytes::from(event::frame(event::STATS, &[&stats.to_json()])));
             self.0.inboxes[shard].stats(server, frame.clone());
         });
     }
@@ -236,7 +249,12 @@ impl Shards {
         let (done, answers) = mpsc::channel();
         for inbox in &self.0.inboxes {
             let (filter, by, done) = (filter.clone(), by.map(str::to_owned), done.clone());
-            inbox.post(Post::Close { filter, why, by, done });
+            inbox.post(Post::Close {
+                filter,
+                why,
+                by,
+                done,
+            });
         }
         drop(done);
         self.gather(&answers).into_iter().sum()
@@ -255,10 +273,18 @@ impl Shards {
     /// An answer of each shard, as far as they come in time.
     fn gather<T>(&self, answers: &mpsc::Receiver<T>) -> Vec<T> {
         let end = Instant::now() + PATIENCE;
-        let next = || answers.recv_timeout(end.saturating_duration_since(Instant::now())).ok();
+        let next = || {
+            answers
+                .recv_timeout(end.saturating_duration_since(Instant::now()))
+                .ok()
+        };
         let all: Vec<T> = std::iter::from_fn(next).take(self.0.inboxes.len()).collect();
         if all.len() < self.0.inboxes.len() {
-            tracing::warn!(answers = all.len(), shards = self.0.inboxes.len(), "not all shards answered in time");
+            tracing::warn!(
+                answers = all.len(),
+                shards = self.0.inboxes.len(),
+                "not all shards answered in time"
+            );
         }
         all
     }
@@ -297,7 +323,9 @@ impl Shards {
 
 impl fmt::Debug for Shards {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shards").field("threads", &self.0.inboxes.len()).finish_non_exhaustive()
+        f.debug_struct("Shards")
+            .field("threads", &self.0.inboxes.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -332,10 +360,16 @@ impl Filter {
         match self {
             Self::Socket(id) => session.is_some_and(|session| session.socket == *id),
             Self::Server(server) => viewer.server == *server,
-            Self::User { user, servers, credential } => session.is_some_and(|session| {
+            Self::User {
+                user,
+                servers,
+                credential,
+            } => session.is_some_and(|session| {
                 session.user == *user
                     && (servers.is_empty() || servers.contains(&viewer.server))
-                    && credential.as_deref().is_none_or(|named| session.credential.as_deref() == Some(named))
+                    && credential
+                        .as_deref()
+                        .is_none_or(|named| session.credential.as_deref() == Some(named))
             }),
             Self::Tokens { server, jtis } => session.is_some_and(|session| {
                 viewer.server == *server && jtis.iter().any(|jti| **jti == *session.token_id)

@@ -23,7 +23,10 @@ fn main() -> ExitCode {
     if words.next().is_some_and(|word| word == "keeper") {
         return roost_keeper::main(words);
     }
-    let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let wanted: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|word| !word.starts_with('-'))
+        .collect();
     let mut failed = Vec::new();
     macro_rules! tell {
         ($($story:ident),* $(,)?) => {$(
@@ -94,24 +97,44 @@ async fn a_server_is_made_started_typed_at_read_and_stopped() {
     assert_eq!(response.status(), 204);
     let seq: u64 = response.headers()["roost-seq"].to_str().unwrap().parse().unwrap();
     let stream = response.headers()["roost-stream"].to_str().unwrap().to_owned();
-    let answer = house.get(&path(uuid, &format!("/journal?stream={stream}&after={seq}&wait=5"))).await;
+    let answer = house
+        .get(&path(
+            uuid,
+            &format!("/journal?stream={stream}&after={seq}&wait=5"),
+        ))
+        .await;
     assert_eq!(answer["data"][0]["text"], "got say hi");
     assert_eq!(answer["data"][0]["source"], "output");
 
     let detail = house.get(&path(uuid, "")).await;
     assert_eq!(detail["utilization"]["state"], "running");
     assert!(detail["utilization"]["uptime"].as_u64().unwrap() > 0, "{detail}");
-    assert!(detail["utilization"]["memory_bytes"].as_u64().unwrap() > 0, "{detail}");
+    assert!(
+        detail["utilization"]["memory_bytes"].as_u64().unwrap() > 0,
+        "{detail}"
+    );
     assert!(detail["roost"]["pid"].as_u64().unwrap() > 1);
     assert_eq!(detail["configuration"]["meta"]["name"], "a shell");
 
     assert_eq!(house.power(uuid, "stop").await, 202);
     house.until_state(uuid, "offline").await;
     let texts = house.texts(uuid).await;
-    let place = |text: &str| texts.iter().position(|line| line.contains(text)).unwrap_or_else(|| panic!("{texts:?}"));
-    assert!(place("killed") < place("bye") && place("bye") < place("exit code 0"), "{texts:?}");
+    let place = |text: &str| {
+        texts
+            .iter()
+            .position(|line| line.contains(text))
+            .unwrap_or_else(|| panic!("{texts:?}"))
+    };
+    assert!(
+        place("killed") < place("bye") && place("bye") < place("exit code 0"),
+        "{texts:?}"
+    );
     let logs = house.get(&path(uuid, "/logs?size=2")).await;
-    assert_eq!(logs["data"].as_array().unwrap().len(), 2, "history works offline, too");
+    assert_eq!(
+        logs["data"].as_array().unwrap().len(),
+        2,
+        "history works offline, too"
+    );
     house.end().await;
 }
 
@@ -122,7 +145,12 @@ async fn the_secret_opens_the_api_and_nothing_else_does() {
     assert_eq!(bare.status(), 401);
     assert_eq!(bare.headers()["www-authenticate"], "Bearer");
     assert!(bare.json::<Value>().await.unwrap()["error"].is_string());
-    let wrong = house.request("GET", "/api/system").bearer_auth("node-secreT").send().await.unwrap();
+    let wrong = house
+        .request("GET", "/api/system")
+        .bearer_auth("node-secreT")
+        .send()
+        .await
+        .unwrap();
     assert_eq!(wrong.status(), 403);
     let system = house.get("/api/system").await;
     assert!(system["roost"].is_string() && system["cpu_count"].as_u64().unwrap() > 0);
@@ -136,9 +164,14 @@ async fn the_secret_opens_the_api_and_nothing_else_does() {
     let allowed = options.headers()["access-control-allow-origin"].to_str().unwrap();
     assert_eq!(allowed, format!("http://{}", panel.address));
     for name in [Uuid::new_v4().to_string(), "nonsense".to_owned()] {
-        let (status, body) = house.send("GET", &format!("/api/servers/{name}"), Value::Null).await;
+        let (status, body) = house
+            .send("GET", &format!("/api/servers/{name}"), Value::Null)
+            .await;
         assert_eq!(status, 404);
-        assert_eq!(body["error"], "The requested resource does not exist on this instance");
+        assert_eq!(
+            body["error"],
+            "The requested resource does not exist on this instance"
+        );
     }
     house.end().await;
 }
@@ -157,16 +190,31 @@ async fn what_cannot_be_done_is_said() {
     assert_eq!(house.power(uuid, "start").await, 202);
     house.until_text(uuid, "up").await;
     assert_eq!(house.power(uuid, "start").await, 202);
-    for bad in ["two\nlines", "bell\u{7}", "del\u{7f}", "c1\u{9b}", &"x".repeat(4096)] {
-        let (status, body) = house.send("POST", &commands, json!({"commands": ["fine", bad]})).await;
+    for bad in [
+        "two\nlines",
+        "bell\u{7}",
+        "del\u{7f}",
+        "c1\u{9b}",
+        &"x".repeat(4096),
+    ] {
+        let (status, body) = house
+            .send("POST", &commands, json!({"commands": ["fine", bad]}))
+            .await;
         assert_eq!(status, 422, "{bad:?}");
         assert!(body["error"].is_string());
     }
-    let (status, _) = house.send("POST", &commands, json!({"commands": ["x".repeat(4095)]})).await;
+    let (status, _) = house
+        .send("POST", &commands, json!({"commands": ["x".repeat(4095)]}))
+        .await;
     assert_eq!(status, 204);
     house.until_text(uuid, &format!("got {}", "x".repeat(4095))).await;
-    assert!(!house.texts(uuid).await.iter().any(|line| line == "got fine"), "all or none");
-    let (status, _) = house.send("POST", "/api/servers", json!({"uuid": Uuid::new_v4()})).await;
+    assert!(
+        !house.texts(uuid).await.iter().any(|line| line == "got fine"),
+        "all or none"
+    );
+    let (status, _) = house
+        .send("POST", "/api/servers", json!({"uuid": Uuid::new_v4()}))
+        .await;
     assert_eq!(status, 502, "the panel does not know it");
     let (status, _) = house.send("POST", &commands, json!({"commands": 3})).await;
     assert_eq!(status, 400);
@@ -178,7 +226,8 @@ async fn the_journal_is_paged_and_waited_for() {
     let panel = Panel::start().await;
     let house = House::start(&panel).await;
     let uuid = Uuid::new_v4();
-    let script = "i=0; while [ $i -lt 250 ]; do i=$((i+1)); echo line $i; done; read go; echo woken; read end";
+    let script =
+        "i=0; while [ $i -lt 250 ]; do i=$((i+1)); echo line $i; done; read go; echo woken; read end";
     house.create(&panel, uuid, shell(uuid, script, |_| {})).await;
     house.power(uuid, "start").await;
     house.until_text(uuid, "line 250").await;
@@ -202,25 +251,44 @@ async fn the_journal_is_paged_and_waited_for() {
     assert_eq!(last["data"][2]["seq"], after);
     let before = house.get(&journal(format!("before={after}&lines=2"))).await;
     assert_eq!(before["data"][1]["seq"], after - 1);
-    let other = house.get(&journal(format!("stream={}&after=5", Uuid::new_v4()))).await;
+    let other = house
+        .get(&journal(format!("stream={}&after=5", Uuid::new_v4())))
+        .await;
     assert_eq!(other["gap"]["reason"], "unknown_stream");
     let past = house.get(&journal("after=99999".into())).await;
     assert_eq!(past["gap"]["reason"], "after_end");
     let since = house.get(&journal("after=0&since=99999999999999".into())).await;
-    assert_eq!((since["data"].as_array().unwrap().len(), &since["gap"]), (0, &Value::Null));
+    assert_eq!(
+        (since["data"].as_array().unwrap().len(), &since["gap"]),
+        (0, &Value::Null)
+    );
 
     let began = Instant::now();
     let (woken, _) = tokio::join!(house.get(&journal(format!("after={after}&wait=20"))), async {
         tokio::time::sleep(Duration::from_millis(300)).await;
-        house.send("POST", &path(uuid, "/commands"), json!({"commands": ["go"]})).await
+        house
+            .send("POST", &path(uuid, "/commands"), json!({"commands": ["go"]}))
+            .await
     });
     assert_eq!(woken["data"][0]["text"], "woken");
     assert!(began.elapsed() < Duration::from_secs(5));
     let after = woken["next"].as_u64().unwrap();
     let nothing = house.get(&journal(format!("after={after}&wait=1"))).await;
-    assert_eq!((nothing["data"].as_array().unwrap().len(), nothing["next"].as_u64()), (0, Some(after)));
+    assert_eq!(
+        (
+            nothing["data"].as_array().unwrap().len(),
+            nothing["next"].as_u64()
+        ),
+        (0, Some(after))
+    );
 
-    let erased = house.send("POST", &path(uuid, "/journal/erase"), json!({"before": 99_999_999_999_999_i64})).await;
+    let erased = house
+        .send(
+            "POST",
+            &path(uuid, "/journal/erase"),
+            json!({"before": 99_999_999_999_999_i64}),
+        )
+        .await;
     assert_eq!(erased.0, 200);
     assert!(erased.1["lines"].as_u64().unwrap() >= 250, "{}", erased.1);
     kill_all(&house).await;
@@ -231,16 +299,24 @@ async fn a_program_that_ignores_its_stop_is_killed_by_the_timer() {
     let panel = Panel::start().await;
     let house = House::start(&panel).await;
     let uuid = Uuid::new_v4();
-    let deaf = shell(uuid, "trap '' TERM INT; echo deaf; while :; do sleep 1; done", |server| {
-        server["settings"]["roost"]["stop_timeout_secs"] = json!(2);
-        server["process_configuration"]["stop"] = json!({"type": "signal", "value": "C"});
-    });
+    let deaf = shell(
+        uuid,
+        "trap '' TERM INT; echo deaf; while :; do sleep 1; done",
+        |server| {
+            server["settings"]["roost"]["stop_timeout_secs"] = json!(2);
+            server["process_configuration"]["stop"] = json!({"type": "signal", "value": "C"});
+        },
+    );
     house.create(&panel, uuid, deaf).await;
     house.power(uuid, "start").await;
     house.until_text(uuid, "deaf").await;
     assert_eq!(house.power(uuid, "stop").await, 202);
     house.until_state(uuid, "stopping").await;
-    assert_eq!(house.power(uuid, "restart").await, 409, "one thing after the other");
+    assert_eq!(
+        house.power(uuid, "restart").await,
+        409,
+        "one thing after the other"
+    );
     house.until_state(uuid, "offline").await;
     let texts = house.texts(uuid).await.join("\n");
     assert!(texts.contains("in 2 seconds, it is killed"), "{texts}");
@@ -256,20 +332,34 @@ async fn a_crash_is_told_and_followed_by_one_start() {
     let crash = json!({"commands": ["crash"]});
     house.send("POST", &path(uuid, "/commands"), crash.clone()).await;
     house.until_text(uuid, "exit code 3").await;
-    let ups = async || house.texts(uuid).await.iter().filter(|line| *line == "up").count();
+    let ups = async || {
+        house
+            .texts(uuid)
+            .await
+            .iter()
+            .filter(|line| *line == "up")
+            .count()
+    };
     until("the second start", async || ups().await == 2).await;
     house.until_state(uuid, "running").await;
     house.send("POST", &path(uuid, "/commands"), crash).await;
     house.until_text(uuid, "within the last 60 seconds").await;
     house.until_state(uuid, "offline").await;
     let detail = house.get(&path(uuid, "")).await;
-    assert!(detail["roost"]["last_exit"].as_str().unwrap().contains("exit code 3"));
+    assert!(
+        detail["roost"]["last_exit"]
+            .as_str()
+            .unwrap()
+            .contains("exit code 3")
+    );
     until("the audit", async || panel.rows("server:crashed").len() == 2).await;
 
     // Typing the stop command is a stop.
     assert_eq!(house.power(uuid, "start").await, 202);
     until("the third start", async || ups().await == 3).await;
-    house.send("POST", &path(uuid, "/commands"), json!({"commands": ["stop"]})).await;
+    house
+        .send("POST", &path(uuid, "/commands"), json!({"commands": ["stop"]}))
+        .await;
     house.until_state(uuid, "offline").await;
     tokio::time::sleep(Duration::from_millis(1500)).await;
     assert_eq!(house.state(uuid).await, "offline");
@@ -297,7 +387,9 @@ async fn a_deleted_server_leaves_nothing() {
     std::os::unix::fs::chown(&given, Some(0), Some(0)).ok();
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o777);
     std::fs::set_permissions(&given, mode).unwrap();
-    let server = shell(uuid, ECHO, |server| server["settings"]["roost"]["dir"] = json!(given));
+    let server = shell(uuid, ECHO, |server| {
+        server["settings"]["roost"]["dir"] = json!(given)
+    });
     house.create(&panel, uuid, server).await;
     house.power(uuid, "start").await;
     house.until_text(uuid, "up").await;
@@ -316,7 +408,9 @@ async fn the_next_node_takes_up_the_programs_of_the_last() {
     house.power(uuid, "start").await;
     house.until_text(uuid, "tick 20").await;
     let pid = house.get(&path(uuid, "")).await["roost"]["pid"].clone();
-    let wished_pid = house.get(&path(wished, "")).await["roost"]["pid"].as_u64().unwrap();
+    let wished_pid = house.get(&path(wished, "")).await["roost"]["pid"]
+        .as_u64()
+        .unwrap();
     let dir = house.end().await;
 
     // Its keeper is gone when the node comes back: the server is started again, for it was running.
@@ -326,7 +420,13 @@ async fn the_next_node_takes_up_the_programs_of_the_last() {
     house.until_state(uuid, "running").await;
     assert_eq!(house.get(&path(uuid, "")).await["roost"]["pid"], pid);
     until("the wished server", async || {
-        house.texts(wished).await.iter().filter(|line| *line == "up").count() == 2
+        house
+            .texts(wished)
+            .await
+            .iter()
+            .filter(|line| *line == "up")
+            .count()
+            == 2
     })
     .await;
     let ticks: Vec<u64> = house
@@ -335,7 +435,11 @@ async fn the_next_node_takes_up_the_programs_of_the_last() {
         .iter()
         .filter_map(|line| line.strip_prefix("tick ")?.parse().ok())
         .collect();
-    assert_eq!(ticks, (1..=ticks.len() as u64).collect::<Vec<_>>(), "no line lost, none doubled");
+    assert_eq!(
+        ticks,
+        (1..=ticks.len() as u64).collect::<Vec<_>>(),
+        "no line lost, none doubled"
+    );
     kill_all(&house).await;
     house.end().await;
 }
@@ -343,7 +447,15 @@ async fn the_next_node_takes_up_the_programs_of_the_last() {
 /// Kills a program and its keeper.
 fn kill_tree_of(pid: u64) {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let parent: i32 = stat.rsplit(')').next().unwrap().split_whitespace().nth(1).unwrap().parse().unwrap();
+    let parent: i32 = stat
+        .rsplit(')')
+        .next()
+        .unwrap()
+        .split_whitespace()
+        .nth(1)
+        .unwrap()
+        .parse()
+        .unwrap();
     for pid in [parent, i32::try_from(pid).unwrap()] {
         let pid = rustix::process::Pid::from_raw(pid).unwrap();
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
@@ -366,9 +478,20 @@ async fn a_node_starts_without_its_panel() {
     let late = Uuid::new_v4();
     panel.set(late, shell(late, ECHO, |_| {}));
     panel.back().await;
-    until("the panel's new server", async || house.node.servers().get(late).is_some()).await;
+    until("the panel's new server", async || {
+        house.node.servers().get(late).is_some()
+    })
+    .await;
     until("the reset", async || panel.known.lock().unwrap().resets == 1).await;
-    assert!(panel.known.lock().unwrap().pages_asked.iter().all(|page| page == "0"));
+    assert!(
+        panel
+            .known
+            .lock()
+            .unwrap()
+            .pages_asked
+            .iter()
+            .all(|page| page == "0")
+    );
     kill_all(&house).await;
     house.end().await;
 }
@@ -377,7 +500,10 @@ async fn suspending_stops_a_server_and_keeps_it_down() {
     let panel = Panel::start().await;
     let house = House::start(&panel).await;
     let uuid = echo_server(&house, &panel).await;
-    panel.set(uuid, shell(uuid, ECHO, |server| server["settings"]["suspended"] = json!(true)));
+    panel.set(
+        uuid,
+        shell(uuid, ECHO, |server| server["settings"]["suspended"] = json!(true)),
+    );
     assert_eq!(house.send("POST", &path(uuid, "/sync"), Value::Null).await.0, 204);
     house.until_state(uuid, "offline").await;
     assert_eq!(house.power(uuid, "start").await, 400);
@@ -390,11 +516,17 @@ async fn audit_rows_wait_for_a_panel_that_is_away() {
     let house = House::start(&panel).await;
     let server = Uuid::new_v4();
     let record = |house: &House, event: &str| {
-        house.node.recorder().record(server, event, &Default::default(), json!({"n": 1}));
+        house
+            .node
+            .recorder()
+            .record(server, event, &Default::default(), json!({"n": 1}));
     };
     let began = Instant::now();
     record(&house, "server:console.command");
-    until("the first row", async || panel.rows("server:console.command").len() == 1).await;
+    until("the first row", async || {
+        panel.rows("server:console.command").len() == 1
+    })
+    .await;
     assert!(began.elapsed() < Duration::from_secs(1));
     panel.away().await;
     for _ in 0..250 {
@@ -403,26 +535,42 @@ async fn audit_rows_wait_for_a_panel_that_is_away() {
     let dir = house.end().await;
     panel.back().await;
     let house = House::start_in(dir, &panel).await;
-    until("the rows of the last node", async || panel.rows("server:power.start").len() == 250).await;
-    let ids: std::collections::BTreeSet<String> =
-        panel.rows("server:power.start").iter().map(|row| row["id"].to_string()).collect();
+    until("the rows of the last node", async || {
+        panel.rows("server:power.start").len() == 250
+    })
+    .await;
+    let ids: std::collections::BTreeSet<String> = panel
+        .rows("server:power.start")
+        .iter()
+        .map(|row| row["id"].to_string())
+        .collect();
     assert_eq!(ids.len(), 250);
     // A row that the panel can't take does not keep the others back.
     panel.known.lock().unwrap().refuse_event = Some("server:odd".to_owned());
     record(&house, "server:power.stop");
     record(&house, "server:odd");
     record(&house, "server:power.stop");
-    until("the good rows", async || panel.rows("server:power.stop").len() == 2).await;
+    until("the good rows", async || {
+        panel.rows("server:power.stop").len() == 2
+    })
+    .await;
     house.end().await;
 }
 
 async fn the_secret_is_replaced_without_a_gap() {
     let panel = Panel::start().await;
     let house = House::start(&panel).await;
-    let (status, body) = house.send("POST", "/api/update", json!({"token": "second-secret"})).await;
+    let (status, body) = house
+        .send("POST", "/api/update", json!({"token": "second-secret"}))
+        .await;
     assert_eq!((status, &body["applied"]), (200, &json!(true)));
     for secret in ["second-secret", panel::TOKEN] {
-        let response = house.request("GET", "/api/servers").bearer_auth(secret).send().await.unwrap();
+        let response = house
+            .request("GET", "/api/servers")
+            .bearer_auth(secret)
+            .send()
+            .await
+            .unwrap();
         assert_eq!(response.status(), 200);
     }
     let (status, body) = house.send("POST", "/api/update", json!({"debug": true})).await;
@@ -441,7 +589,13 @@ async fn all_servers_are_stopped_each_its_own_way() {
     while let Ok(word) = progress.try_recv() {
         told.push(word);
     }
-    assert_eq!(told.iter().filter(|(name, word)| name == "shell" && word == "offline").count(), 2, "{told:?}");
+    assert_eq!(
+        told.iter()
+            .filter(|(name, word)| name == "shell" && word == "offline")
+            .count(),
+        2,
+        "{told:?}"
+    );
     for uuid in [first, second] {
         assert_eq!(house.state(uuid).await, "offline");
         assert!(house.texts(uuid).await.iter().any(|line| line == "bye"));

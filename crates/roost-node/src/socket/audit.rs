@@ -57,7 +57,10 @@ pub(super) fn requester(session: &Session, address: IpAddr) -> Requester {
 
 impl Audit {
     pub(super) fn new(recorder: Arc<dyn Recorder>) -> Self {
-        Self { recorder, refusals: Mutex::default() }
+        Self {
+            recorder,
+            refusals: Mutex::default(),
+        }
     }
 
     /// Something that a known user did through this socket.
@@ -72,14 +75,29 @@ impl Audit {
     }
 
     /// A socket that was refused. The user is one only if the token was genuine.
-    pub(super) fn refused(&self, user: Option<Uuid>, server: Uuid, address: IpAddr, reason: &str, now: Instant) {
-        let Some(left_out) = self.may_record_refusal(address, now) else { return };
-        let by = Requester { user, user_name: None, address: Some(address), credential: None };
+    pub(super) fn refused(
+        &self,
+        user: Option<Uuid>,
+        server: Uuid,
+        address: IpAddr,
+        reason: &str,
+        now: Instant,
+    ) {
+        let Some(left_out) = self.may_record_refusal(address, now) else {
+            return;
+        };
+        let by = Requester {
+            user,
+            user_name: None,
+            address: Some(address),
+            credential: None,
+        };
         let mut details = json!({"reason": reason});
         if left_out > 0 {
             details["suppressed"] = json!(left_out);
         }
-        self.recorder.record(server, "server:websocket.refused", &by, details);
+        self.recorder
+            .record(server, "server:websocket.refused", &by, details);
     }
 
     /// How many rows of this address were left out since the last one; `None` if this one is left out, too.
@@ -93,9 +111,10 @@ impl Audit {
                 key = None;
             }
         }
-        let one = all
-            .entry(key)
-            .or_insert_with(|| Refusals { bucket: Bucket::full(REFUSALS, now), left_out: 0 });
+        let one = all.entry(key).or_insert_with(|| Refusals {
+            bucket: Bucket::full(REFUSALS, now),
+            left_out: 0,
+        });
         if one.bucket.take(REFUSALS, now) {
             Some(std::mem::take(&mut one.left_out))
         } else {
@@ -126,8 +145,20 @@ mod tests {
         for _ in 0..1000 {
             audit.refused(None, Uuid::nil(), address, "jwt: signature is invalid", start);
         }
-        audit.refused(None, Uuid::nil(), "10.1.1.2".parse().unwrap(), "another address", start);
-        audit.refused(None, Uuid::nil(), address, "later", start + Duration::from_secs(11));
+        audit.refused(
+            None,
+            Uuid::nil(),
+            "10.1.1.2".parse().unwrap(),
+            "another address",
+            start,
+        );
+        audit.refused(
+            None,
+            Uuid::nil(),
+            address,
+            "later",
+            start + Duration::from_secs(11),
+        );
         let rows = rows.0.lock().unwrap();
         assert_eq!(rows.len(), 12);
         assert_eq!(rows[11]["suppressed"], 990);

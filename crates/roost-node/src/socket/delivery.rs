@@ -16,7 +16,7 @@ use super::{
 };
 use bytes::{Bytes, BytesMut};
 use roost_console::{Batch, Cursor, Entry, History, Read};
-use roost_wire::{clock::Millis, close::Close, event, node_api::Source};
+use roost_wire::{clock::Millis, close::Close, node_api::Source};
 use std::{io, sync::Arc, sync::atomic::Ordering};
 use uuid::Uuid;
 
@@ -50,7 +50,9 @@ impl Shard {
     }
 
     fn flush_unguarded(&mut self, server: Uuid) -> bool {
-        let Some(group) = self.groups.get_mut(&server) else { return false };
+        let Some(group) = self.groups.get_mut(&server) else {
+            return false;
+        };
         group.watch.clear_news(self.number);
         let before = group.tail;
         if group.live().is_empty() {
@@ -63,11 +65,20 @@ impl Shard {
                 let after = group.tail;
                 let (all, without_install) = join(&entries, before.seq, |_| true);
                 let has_more = group.handle.console.tail() != after;
-                let pass = Pass { before, after, wall: self.hub.clock.now(), all, without_install };
+                let pass = Pass {
+                    before,
+                    after,
+                    wall: self.hub.clock.now(),
+                    all,
+                    without_install,
+                };
                 let lines = after.seq.saturating_sub(before.seq);
                 let viewers = group.live().len() as u64;
                 self.hub.counters.flushes.fetch_add(1, Ordering::Relaxed);
-                self.hub.counters.deliveries.fetch_add(lines * viewers, Ordering::Relaxed);
+                self.hub
+                    .counters
+                    .deliveries
+                    .fetch_add(lines * viewers, Ordering::Relaxed);
                 self.for_each_live(server, |shard, viewer| shard.deliver(viewer, &pass));
                 self.resume_ahead(server);
                 has_more
@@ -94,12 +105,20 @@ impl Shard {
 
     /// The fast path: one write.
     fn deliver(&mut self, viewer: &mut Viewer, pass: &Pass) -> Result<(), Ended> {
-        if viewer.session.as_ref().is_some_and(|session| session.expires <= pass.wall) {
+        if viewer
+            .session
+            .as_ref()
+            .is_some_and(|session| session.expires <= pass.wall)
+        {
             viewer.cursor = pass.before;
             self.set_live(viewer, false);
             return self.expire(viewer);
         }
-        let bytes = if viewer.rights().sees_install { &pass.all } else { &pass.without_install };
+        let bytes = if viewer.rights().sees_install {
+            &pass.all
+        } else {
+            &pass.without_install
+        };
         if viewer.has_backlog() {
             viewer.cursor = pass.before;
             self.set_live(viewer, false);
@@ -143,7 +162,9 @@ impl Shard {
             if viewer.has_backlog() || viewer.is_reading || !viewer.is_following() {
                 return Ok(());
             }
-            let Some(group) = self.groups.get_mut(&viewer.server) else { return Ok(()) };
+            let Some(group) = self.groups.get_mut(&viewer.server) else {
+                return Ok(());
+            };
             if group.is_live(viewer.key, &self.slots) {
                 return Ok(());
             }
@@ -170,7 +191,11 @@ impl Shard {
                     }
                     let (all, without_install) =
                         join(entries, from, |i| first + i as u64 >= viewer.events_from);
-                    let bytes = if viewer.rights().sees_install { all } else { without_install };
+                    let bytes = if viewer.rights().sees_install {
+                        all
+                    } else {
+                        without_install
+                    };
                     viewer.push(bytes, self.now)?;
                 }
                 Read::Empty => {
@@ -205,14 +230,20 @@ impl Shard {
 
     /// Fixes where a viewer stands, and stops its lines: at the tail if it was live.
     pub(super) fn pause(&mut self, viewer: &mut Viewer) {
-        if let Some(group) = self.groups.get_mut(&viewer.server).filter(|g| g.is_live(viewer.key, &self.slots)) {
+        if let Some(group) = self
+            .groups
+            .get_mut(&viewer.server)
+            .filter(|g| g.is_live(viewer.key, &self.slots))
+        {
             viewer.cursor = group.tail;
             group.set_live(viewer.key, false, &mut self.slots);
         }
     }
 
     fn read_history(&mut self, viewer: &mut Viewer) -> Result<(), Ended> {
-        let Some(group) = self.groups.get(&viewer.server) else { return Ok(()) };
+        let Some(group) = self.groups.get(&viewer.server) else {
+            return Ok(());
+        };
         viewer.read = viewer.read.wrapping_add(1);
         viewer.is_reading = true;
         viewer.missed_events = true;
@@ -220,7 +251,11 @@ impl Shard {
             key: viewer.key,
             console: Arc::clone(&group.handle.console),
             inbox: Arc::clone(&self.inbox),
-            task: Task::Lines { read: viewer.read, cursor: viewer.cursor, max_bytes: SLOW_BYTES },
+            task: Task::Lines {
+                read: viewer.read,
+                cursor: viewer.cursor,
+                max_bytes: SLOW_BYTES,
+            },
         });
         Ok(())
     }
@@ -238,7 +273,9 @@ impl Shard {
         if !viewer.is_following() {
             return Ok(());
         }
-        let Some(tail) = self.groups.get(&viewer.server).map(|group| group.tail) else { return Ok(()) };
+        let Some(tail) = self.groups.get(&viewer.server).map(|group| group.tail) else {
+            return Ok(());
+        };
         let from = viewer.cursor.seq;
         let (cursor, history) = match result {
             Ok(piece) => piece,
@@ -246,14 +283,22 @@ impl Shard {
                 tracing::warn!(%error, server = %viewer.server, "history can't be read, a viewer goes on without it");
                 let lines = tail.seq.saturating_sub(from);
                 viewer.cursor = tail;
-                let text = format!("{lines} lines are missing here: the node can't read them from its disk ({error}).");
+                let text = format!(
+                    "{lines} lines are missing here: the node can't read them from its disk ({error})."
+                );
                 self.tell(viewer, &text)?;
                 return self.catch_up(viewer);
             }
         };
         if let Some(missed) = history.missed.filter(|missed| missed.lines > 0) {
-            self.hub.counters.missed.fetch_add(missed.lines, Ordering::Relaxed);
-            let text = format!("{} lines are missing here: the journal does not hold them any more.", missed.lines);
+            self.hub
+                .counters
+                .missed
+                .fetch_add(missed.lines, Ordering::Relaxed);
+            let text = format!(
+                "{} lines are missing here: the journal does not hold them any more.",
+                missed.lines
+            );
             self.tell(viewer, &text)?;
         }
         let mut bytes = BytesMut::new();
@@ -280,7 +325,9 @@ impl Shard {
                 // Lines wait for the answer, or they would come again behind it.
                 self.pause(viewer);
                 viewer.mode = Mode::Held;
-                let Some(group) = self.groups.get(&viewer.server) else { return Ok(()) };
+                let Some(group) = self.groups.get(&viewer.server) else {
+                    return Ok(());
+                };
                 self.hub.history.ask(Job {
                     key: viewer.key,
                     console: Arc::clone(&group.handle.console),
@@ -291,7 +338,9 @@ impl Shard {
             }
         };
         self.pause(viewer);
-        let Some(group) = self.groups.get_mut(&viewer.server) else { return Ok(()) };
+        let Some(group) = self.groups.get_mut(&viewer.server) else {
+            return Ok(());
+        };
         let console = &group.handle.console;
         let start = console.next_seq().saturating_sub(self.hub.settings.log_count);
         let start = start.max(floor).max(console.first_seq());
@@ -328,7 +377,10 @@ impl Shard {
             Err(error) => {
                 tracing::warn!(%error, server = %viewer.server, "the beginning of a viewer's history can't be found");
                 viewer.floor = Floor::At(from);
-                self.tell(viewer, &format!("The history can't be shown: the node can't read it from its disk ({error})."))?;
+                self.tell(
+                    viewer,
+                    &format!("The history can't be shown: the node can't read it from its disk ({error})."),
+                )?;
                 self.follow(viewer)
             }
         }
@@ -341,7 +393,9 @@ impl Shard {
     }
 
     fn resume_ahead(&mut self, server: Uuid) {
-        let Some(group) = self.groups.get_mut(&server) else { return };
+        let Some(group) = self.groups.get_mut(&server) else {
+            return;
+        };
         for key in std::mem::take(&mut group.ahead) {
             self.turn(key, Self::catch_up);
         }
@@ -365,7 +419,9 @@ impl Shard {
         which: impl Fn(&Group) -> &[Key],
         mut act: impl FnMut(&mut Self, &mut Viewer) -> Result<(), Ended>,
     ) {
-        let Some(group) = self.groups.get(&server) else { return };
+        let Some(group) = self.groups.get(&server) else {
+            return;
+        };
         let mut keys = std::mem::take(&mut self.keys);
         keys.clear();
         keys.extend_from_slice(which(group));
@@ -392,7 +448,11 @@ fn join(entries: &[Entry], from: u64, wants_event: impl Fn(usize) -> bool) -> (B
     for (i, entry) in entries.iter().enumerate() {
         match entry {
             Entry::Lines(batch) => {
-                let lines = if batch.first_seq() < from { batch.classic_from(from) } else { batch.classic().clone() };
+                let lines = if batch.first_seq() < from {
+                    batch.classic_from(from)
+                } else {
+                    batch.classic().clone()
+                };
                 pieces.push((lines, batch.source() == Source::Install));
             }
             Entry::Event(event) if wants_event(i) => pieces.push((event.frame.clone(), event.install)),
@@ -402,7 +462,12 @@ fn join(entries: &[Entry], from: u64, wants_event: impl Fn(usize) -> bool) -> (B
     let all = concat(pieces.iter().map(|(bytes, _)| bytes));
     let has_install = pieces.iter().any(|(_, is_install)| *is_install);
     let without = if has_install {
-        concat(pieces.iter().filter(|(_, is_install)| !is_install).map(|(bytes, _)| bytes))
+        concat(
+            pieces
+                .iter()
+                .filter(|(_, is_install)| !is_install)
+                .map(|(bytes, _)| bytes),
+        )
     } else {
         all.clone()
     };
@@ -429,7 +494,11 @@ fn lines_between(batch: &Batch, from: u64, end: u64) -> Bytes {
     if batch.first_seq() >= end {
         return Bytes::new();
     }
-    let lines = if batch.first_seq() < from { batch.classic_from(from) } else { batch.classic().clone() };
+    let lines = if batch.first_seq() < from {
+        batch.classic_from(from)
+    } else {
+        batch.classic().clone()
+    };
     if batch.end_seq() <= end {
         return lines;
     }

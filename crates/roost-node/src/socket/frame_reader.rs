@@ -88,7 +88,9 @@ impl FrameReader {
     pub(super) fn read(&mut self, input: &mut &[u8]) -> Result<Option<Message>, BadFrame> {
         loop {
             let Some(frame) = self.frame.as_mut() else {
-                let Some(&byte) = input.first() else { return Ok(None) };
+                let Some(&byte) = input.first() else {
+                    return Ok(None);
+                };
                 *input = &input[1..];
                 self.header[usize::from(self.header_len)] = byte;
                 self.header_len += 1;
@@ -98,7 +100,11 @@ impl FrameReader {
             let take = input.len().min(frame.len - frame.done);
             let (now, rest) = input.split_at(take);
             *input = rest;
-            let target = if frame.opcode >= CLOSE { &mut self.control } else { &mut self.data };
+            let target = if frame.opcode >= CLOSE {
+                &mut self.control
+            } else {
+                &mut self.data
+            };
             let start = target.len();
             target.extend_from_slice(now);
             unmask(&mut target[start..], frame.mask, frame.done);
@@ -150,7 +156,9 @@ impl FrameReader {
         }
         let len = match extra {
             0 => u64::from(second & 0x7F),
-            _ => self.header[2..2 + extra].iter().fold(0, |len, b| (len << 8) | u64::from(*b)),
+            _ => self.header[2..2 + extra]
+                .iter()
+                .fold(0, |len, b| (len << 8) | u64::from(*b)),
         };
         let is_shortest = match extra {
             2 => len > 125,
@@ -169,7 +177,13 @@ impl FrameReader {
         }
         let mut mask = [0; 4];
         mask.copy_from_slice(&self.header[2 + extra..6 + extra]);
-        Ok(Some(Frame { is_final, opcode, mask, done: 0, len }))
+        Ok(Some(Frame {
+            is_final,
+            opcode,
+            mask,
+            done: 0,
+            len,
+        }))
     }
 
     fn finish(&mut self, frame: Frame) -> Result<Message, BadFrame> {
@@ -190,7 +204,9 @@ impl FrameReader {
                 if opcode == BINARY {
                     return Ok(Message::Binary);
                 }
-                String::from_utf8(data).map(Message::Text).map_err(|_| BadFrame::NotUtf8)
+                String::from_utf8(data)
+                    .map(Message::Text)
+                    .map_err(|_| BadFrame::NotUtf8)
             }
         }
     }
@@ -261,7 +277,10 @@ mod tests {
         let mut reader = FrameReader::default();
         for len in [0, 1, 125, 126, 1000, MESSAGE_MAX] {
             let text = "x".repeat(len);
-            assert_eq!(all(&mut reader, &frame(0x81, text.as_bytes())), Ok(vec![Message::Text(text)]));
+            assert_eq!(
+                all(&mut reader, &frame(0x81, text.as_bytes())),
+                Ok(vec![Message::Text(text)])
+            );
             assert!(reader.is_idle());
         }
     }
@@ -272,14 +291,21 @@ mod tests {
         bytes.extend(frame(0x00, &"ü".as_bytes()[..1]));
         bytes.extend(frame(0x89, b"there?"));
         bytes.extend(frame(0x80, &"ü".as_bytes()[1..]));
-        let expected =
-            [Message::Fragment, Message::Fragment, Message::Ping(b"there?".to_vec()), Message::Text("grü".into())];
+        let expected = [
+            Message::Fragment,
+            Message::Fragment,
+            Message::Ping(b"there?".to_vec()),
+            Message::Text("grü".into()),
+        ];
         assert_eq!(once(&bytes).unwrap(), expected);
     }
 
     #[test]
     fn a_huge_frame_is_refused_at_its_header() {
-        assert_eq!(once(&frame(0x81, &vec![b'x'; MESSAGE_MAX + 1])[..10]), Err(BadFrame::TooBig));
+        assert_eq!(
+            once(&frame(0x81, &vec![b'x'; MESSAGE_MAX + 1])[..10]),
+            Err(BadFrame::TooBig)
+        );
         assert_eq!(once(&[0x82, 0xFF, 0, 0, 0, 1, 0, 0, 0, 0]), Err(BadFrame::TooBig));
         let mut endless = frame(0x01, &vec![b'x'; MESSAGE_MAX]);
         endless.extend(frame(0x00, b"y"));
@@ -294,11 +320,17 @@ mod tests {
             ("reserved bit", frame(0xA1, b"a")),
             ("unknown opcode", frame(0x83, b"")),
             ("continues nothing", frame(0x80, b"a")),
-            ("text within a message", [frame(0x01, b"a"), frame(0x81, b"b")].concat()),
+            (
+                "text within a message",
+                [frame(0x01, b"a"), frame(0x81, b"b")].concat(),
+            ),
             ("long ping", vec![0x89, 0xFE]),
             ("ping in fragments", frame(0x09, b"")),
             ("close with half a code", frame(0x88, &[3])),
-            ("close with a code that is never sent", frame(0x88, &1005u16.to_be_bytes())),
+            (
+                "close with a code that is never sent",
+                frame(0x88, &1005u16.to_be_bytes()),
+            ),
             ("length written longer than needed", vec![0x81, 0xFE, 0, 5]),
         ];
         for (name, bytes) in bad {
@@ -311,7 +343,10 @@ mod tests {
     #[test]
     fn closes_are_read_with_and_without_a_code() {
         assert_eq!(once(&frame(0x88, b"")).unwrap(), [Message::Close(None)]);
-        assert_eq!(once(&frame(0x88, &[3, 232, b'b', b'y', b'e'])).unwrap(), [Message::Close(Some(1000))]);
+        assert_eq!(
+            once(&frame(0x88, &[3, 232, b'b', b'y', b'e'])).unwrap(),
+            [Message::Close(Some(1000))]
+        );
     }
 
     fn any_message() -> impl Strategy<Value = Vec<u8>> {
@@ -319,7 +354,11 @@ mod tests {
         let parts = prop::collection::vec("[a-z]{0,20}", 2..5).prop_map(|parts| {
             let last = parts.len() - 1;
             let first = |i| u8::from(i == 0) | if i == last { 0x80 } else { 0 };
-            parts.iter().enumerate().flat_map(|(i, part)| frame(first(i), part.as_bytes())).collect()
+            parts
+                .iter()
+                .enumerate()
+                .flat_map(|(i, part)| frame(first(i), part.as_bytes()))
+                .collect()
         });
         let ping = prop::collection::vec(any::<u8>(), 0..=125).prop_map(|payload| frame(0x89, &payload));
         prop_oneof![text, parts, ping]

@@ -28,7 +28,11 @@ pub(super) struct Job {
 
 pub(super) enum Task {
     /// Lines from the cursor on.
-    Lines { read: u16, cursor: Cursor, max_bytes: usize },
+    Lines {
+        read: u16,
+        cursor: Cursor,
+        max_bytes: usize,
+    },
     /// The first line at or after a time.
     Floor { from: Millis },
 }
@@ -59,7 +63,10 @@ impl HistoryPool {
             let builder = std::thread::Builder::new().name(format!("history-{number}"));
             threads.push(builder.spawn(move || work(&room))?);
         }
-        Ok(Self { room, threads: Mutex::new(threads) })
+        Ok(Self {
+            room,
+            threads: Mutex::new(threads),
+        })
     }
 
     /// Takes a job; one that comes after the end is dropped, with the viewer that it was for.
@@ -99,14 +106,31 @@ fn work(room: &Room) {
             }
         };
         drop(queue);
-        let Job { key, console, inbox, task } = job;
+        let Job {
+            key,
+            console,
+            inbox,
+            task,
+        } = job;
         inbox.post(match task {
-            Task::Lines { read, mut cursor, max_bytes } => Post::History {
+            Task::Lines {
+                read,
+                mut cursor,
+                max_bytes,
+            } => Post::History {
                 key,
                 read,
-                result: guarded(|| console.history(&mut cursor, max_bytes).map(|history| (cursor, history))),
+                result: guarded(|| {
+                    console
+                        .history(&mut cursor, max_bytes)
+                        .map(|history| (cursor, history))
+                }),
             },
-            Task::Floor { from } => Post::Floor { key, from, result: guarded(|| console.seq_at(from)) },
+            Task::Floor { from } => Post::Floor {
+                key,
+                from,
+                result: guarded(|| console.seq_at(from)),
+            },
         });
     }
 }

@@ -54,7 +54,9 @@ impl Shard {
     /// Takes bytes that a viewer sent.
     pub(super) fn received(&mut self, viewer: &mut Viewer, mut bytes: &[u8]) -> Result<(), Ended> {
         while viewer.mode != Mode::Closing {
-            let Some(message) = viewer.reader.read(&mut bytes)? else { break };
+            let Some(message) = viewer.reader.read(&mut bytes)? else {
+                break;
+            };
             if let Message::Close(code) = message {
                 viewer.is_peer_done = true;
                 return Err(Ended::ByPeer(code));
@@ -78,7 +80,10 @@ impl Shard {
             return Err(Ended::By(Close::TooManyMessages));
         }
         if !std::mem::replace(&mut viewer.is_throttled, true) {
-            let text = format!("Too many messages, some are dropped: send at most {} a second.", settings.messages.0);
+            let text = format!(
+                "Too many messages, some are dropped: send at most {} a second.",
+                settings.messages.0
+            );
             self.tell(viewer, &text)?;
         }
         Ok(false)
@@ -110,7 +115,12 @@ impl Shard {
             return self.authenticate(viewer, token, false);
         }
         let wall = self.hub.clock.now();
-        if viewer.is_let_in() && viewer.session.as_ref().is_some_and(|session| session.expires <= wall) {
+        if viewer.is_let_in()
+            && viewer
+                .session
+                .as_ref()
+                .is_some_and(|session| session.expires <= wall)
+        {
             self.expire(viewer)?;
         }
         let missing = match viewer.mode {
@@ -142,10 +152,15 @@ impl Shard {
 
     fn command(&mut self, viewer: &mut Viewer, text: String) -> Result<(), Ended> {
         if !viewer.rights().console {
-            return self.tell(viewer, &Refusal::NoPermission(permission::CONTROL_CONSOLE).to_string());
+            return self.tell(
+                viewer,
+                &Refusal::NoPermission(permission::CONTROL_CONSOLE).to_string(),
+            );
         }
         let details = json!({"command": text});
-        self.ask(viewer, "server:console.command", details, |by, reply| Request::Command { text, by, reply });
+        self.ask(viewer, "server:console.command", details, |by, reply| {
+            Request::Command { text, by, reply }
+        });
         Ok(())
     }
 
@@ -162,7 +177,11 @@ impl Shard {
             PowerAction::Restart => "server:power.restart",
             PowerAction::Kill => "server:power.kill",
         };
-        self.ask(viewer, event, json!({}), |by, reply| Request::Power { action, by, reply });
+        self.ask(viewer, event, json!({}), |by, reply| Request::Power {
+            action,
+            by,
+            reply,
+        });
         Ok(())
     }
 
@@ -175,7 +194,9 @@ impl Shard {
         request: impl FnOnce(Requester, Reply) -> Request,
     ) {
         let Some(session) = &viewer.session else { return };
-        let Some(group) = self.groups.get(&viewer.server) else { return };
+        let Some(group) = self.groups.get(&viewer.server) else {
+            return;
+        };
         let by = requester(session, viewer.address);
         let (recorded, socket) = (by.clone(), session.socket);
         let (hub, inbox) = (Arc::clone(&self.hub), Arc::clone(&self.inbox));

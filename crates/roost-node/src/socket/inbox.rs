@@ -28,11 +28,24 @@ pub(super) enum Post {
     /// A request of this viewer was refused; the sentence says why.
     Refused(Key, String),
     /// A piece of history, for a read that began under this number.
-    History { key: Key, read: u16, result: io::Result<(Cursor, History)> },
+    History {
+        key: Key,
+        read: u16,
+        result: io::Result<(Cursor, History)>,
+    },
     /// Where the history of a viewer begins who may see it from this time on.
-    Floor { key: Key, from: Millis, result: io::Result<u64> },
+    Floor {
+        key: Key,
+        from: Millis,
+        result: io::Result<u64>,
+    },
     /// Close what the filter names; the number goes back.
-    Close { filter: Filter, why: Close, by: Option<String>, done: mpsc::Sender<usize> },
+    Close {
+        filter: Filter,
+        why: Close,
+        by: Option<String>,
+        done: mpsc::Sender<usize>,
+    },
     /// Tell who is there.
     List(mpsc::Sender<Vec<SocketInfo>>),
     /// Close all and end.
@@ -60,7 +73,11 @@ impl Inbox {
     pub(super) fn new() -> io::Result<Self> {
         use rustix::event::{EventfdFlags, eventfd};
         let bell = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?;
-        Ok(Self { mail: Mutex::default(), bell, is_awake: AtomicBool::new(true) })
+        Ok(Self {
+            mail: Mutex::default(),
+            bell,
+            is_awake: AtomicBool::new(true),
+        })
     }
 
     pub(super) fn post(&self, post: Post) {

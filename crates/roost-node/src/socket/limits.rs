@@ -84,12 +84,18 @@ pub(super) struct Bucket {
 impl Bucket {
     /// A full one; `rate` is (a second, at once).
     pub(super) fn full(rate: (f32, f32), now: Instant) -> Self {
-        Self { filled: rate.1, at: now }
+        Self {
+            filled: rate.1,
+            at: now,
+        }
     }
 
     /// Whether it has filled up.
     pub(super) fn is_full(&self, rate: (f32, f32), now: Instant) -> bool {
-        now.saturating_duration_since(self.at).as_secs_f32().mul_add(rate.0, self.filled) >= rate.1
+        now.saturating_duration_since(self.at)
+            .as_secs_f32()
+            .mul_add(rate.0, self.filled)
+            >= rate.1
     }
 
     /// Takes one. False when there is none.
@@ -180,7 +186,12 @@ impl Admissions {
         }
         *here += 1;
         counts.all_guests += 1;
-        Ok(Permit { admissions: Arc::clone(self), address, by_address, member: None })
+        Ok(Permit {
+            admissions: Arc::clone(self),
+            address,
+            by_address,
+            member: None,
+        })
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Counts> {
@@ -228,7 +239,11 @@ impl Permit {
         let member = (server, Box::from(credential));
         let admissions = Arc::clone(&self.admissions);
         let mut counts = admissions.lock();
-        let total = if holds_all { settings.total } else { settings.total.saturating_sub(settings.reserve) };
+        let total = if holds_all {
+            settings.total
+        } else {
+            settings.total.saturating_sub(settings.reserve)
+        };
         if counts.total >= total {
             return Err(TooMany::Total);
         }
@@ -292,9 +307,18 @@ mod tests {
         let all = Arc::new(Admissions::default());
         let first = all.guest(ip("2001:db8::1"), true, &small()).unwrap();
         let _second = all.guest(ip("2001:db8::2"), true, &small()).unwrap();
-        assert_eq!(all.guest(ip("2001:db8::ffff:3"), true, &small()).unwrap_err(), TooMany::Guests);
-        assert!(all.guest(ip("2001:db8:0:1::1"), true, &small()).is_ok(), "another /64");
-        assert!(all.guest(ip("2001:db8::4"), false, &small()).is_ok(), "a proxy's address does not count");
+        assert_eq!(
+            all.guest(ip("2001:db8::ffff:3"), true, &small()).unwrap_err(),
+            TooMany::Guests
+        );
+        assert!(
+            all.guest(ip("2001:db8:0:1::1"), true, &small()).is_ok(),
+            "another /64"
+        );
+        assert!(
+            all.guest(ip("2001:db8::4"), false, &small()).is_ok(),
+            "a proxy's address does not count"
+        );
         drop(first);
         assert!(all.guest(ip("2001:db8::3"), true, &small()).is_ok());
     }

@@ -25,7 +25,12 @@ use uuid::Uuid;
 
 impl Shard {
     /// A token came, by `auth` or in the address.
-    pub(super) fn authenticate(&mut self, viewer: &mut Viewer, text: &str, is_query: bool) -> Result<(), Ended> {
+    pub(super) fn authenticate(
+        &mut self,
+        viewer: &mut Viewer,
+        text: &str,
+        is_query: bool,
+    ) -> Result<(), Ended> {
         let result = self.check(viewer, text);
         match result {
             Ok(token) if viewer.session.is_some() => self.refresh(viewer, token),
@@ -33,7 +38,9 @@ impl Shard {
             Err(error) => {
                 let reason = error.to_string();
                 self.hub.counters.refused.fetch_add(1, Ordering::Relaxed);
-                self.hub.audit.refused(None, viewer.server, viewer.address, &reason, self.now);
+                self.hub
+                    .audit
+                    .refused(None, viewer.server, viewer.address, &reason, self.now);
                 viewer.send(event::frame(event::JWT_ERROR, &[&reason]), self.now)?;
                 viewer.failures = viewer.failures.saturating_add(1);
                 let is_last = viewer.failures >= self.hub.settings.auth_failures;
@@ -80,7 +87,13 @@ impl Shard {
         }
         if let Some((close, reason)) = refused {
             self.hub.counters.refused.fetch_add(1, Ordering::Relaxed);
-            self.hub.audit.refused(Some(session.user), viewer.server, viewer.address, &reason, self.now);
+            self.hub.audit.refused(
+                Some(session.user),
+                viewer.server,
+                viewer.address,
+                &reason,
+                self.now,
+            );
             return Err(Ended::By(close));
         }
         // Here its lines begin.
@@ -91,12 +104,19 @@ impl Shard {
         }
         self.hub.counters.viewers.fetch_add(1, Ordering::Relaxed);
         let by = requester(&session, viewer.address);
-        self.hub.audit.did(&by, session.socket, viewer.server, "server:websocket.connect", json!({}));
+        self.hub.audit.did(
+            &by,
+            session.socket,
+            viewer.server,
+            "server:websocket.connect",
+            json!({}),
+        );
         viewer.floor = session.history_from.map_or(Floor::None, Floor::At);
         viewer.session = Some(Box::new(session));
         viewer.failures = 0;
         viewer.mode = Mode::Held;
-        self.holds.push_back((self.now + self.hub.settings.hold, viewer.key));
+        self.holds
+            .push_back((self.now + self.hub.settings.hold, viewer.key));
         viewer.send(event::frame(event::AUTH_SUCCESS, &[]), self.now)?;
         self.send_status(viewer)?;
         if state == PowerState::Offline {
@@ -108,7 +128,9 @@ impl Shard {
     /// A fresh token: nothing changes but rights and end.
     fn refresh(&mut self, viewer: &mut Viewer, token: Verified) -> Result<(), Ended> {
         let wall = self.hub.clock.now();
-        let Some(old) = viewer.session.take() else { return Ok(()) };
+        let Some(old) = viewer.session.take() else {
+            return Ok(());
+        };
         let session = Session::new(token, old.socket, old.since);
         if session.credential != old.credential
             && let Some(permit) = &mut viewer.permit
@@ -128,7 +150,11 @@ impl Shard {
         }
         if viewer.mode == Mode::Held && viewer.floor != Floor::None {
             // A `send logs` that waited for the old beginning starts again from the new one.
-            return if matches!(viewer.floor, Floor::At(_)) { self.replay(viewer) } else { Ok(()) };
+            return if matches!(viewer.floor, Floor::At(_)) {
+                self.replay(viewer)
+            } else {
+                Ok(())
+            };
         }
         Ok(())
     }
@@ -148,7 +174,9 @@ impl Shard {
     }
 
     fn warn_of_expiry(&mut self, viewer: &mut Viewer, wall: Millis) -> Result<(), Ended> {
-        let Some(session) = &viewer.session else { return Ok(()) };
+        let Some(session) = &viewer.session else {
+            return Ok(());
+        };
         if !viewer.is_expiring_told && session.expires - wall <= token::EXPIRING_SECS * 1000 {
             viewer.is_expiring_told = true;
             viewer.send(event::frame(event::TOKEN_EXPIRING, &[]), self.now)?;
@@ -164,13 +192,19 @@ impl Shard {
             Mode::Closing => return Ok(()),
             Mode::Guest if is_over => {
                 let reason = Close::NotAuthenticated.reason();
-                self.hub.audit.refused(None, viewer.server, viewer.address, reason, self.now);
+                self.hub
+                    .audit
+                    .refused(None, viewer.server, viewer.address, reason, self.now);
                 return Err(Ended::By(Close::NotAuthenticated));
             }
             Mode::Expired if is_over => return Err(Ended::By(Close::TokenExpired)),
             Mode::Guest | Mode::Expired => {}
             Mode::Held | Mode::Following => {
-                if viewer.session.as_ref().is_some_and(|session| session.expires <= wall) {
+                if viewer
+                    .session
+                    .as_ref()
+                    .is_some_and(|session| session.expires <= wall)
+                {
                     self.expire(viewer)?;
                 } else {
                     self.warn_of_expiry(viewer, wall)?;
@@ -206,7 +240,10 @@ impl Shard {
         }
         self.follow(viewer)?;
         // A state that changed meanwhile is among the lines; one that is not was published before it was set.
-        let state = self.groups.get(&viewer.server).map(|group| group.handle.view.borrow().state);
+        let state = self
+            .groups
+            .get(&viewer.server)
+            .map(|group| group.handle.view.borrow().state);
         if state.is_some_and(|state| state != viewer.told_state) {
             self.send_status(viewer)?;
         }
@@ -214,7 +251,9 @@ impl Shard {
     }
 
     pub(super) fn send_status(&mut self, viewer: &mut Viewer) -> Result<(), Ended> {
-        let Some(group) = self.groups.get(&viewer.server) else { return Ok(()) };
+        let Some(group) = self.groups.get(&viewer.server) else {
+            return Ok(());
+        };
         let state = group.handle.view.borrow().state;
         viewer.told_state = state;
         viewer.send(event::frame(event::STATUS, &[state.as_str()]), self.now)?;
@@ -222,10 +261,15 @@ impl Shard {
     }
 
     pub(super) fn send_stats(&mut self, viewer: &mut Viewer) -> Result<(), Ended> {
-        let Some(group) = self.groups.get(&viewer.server) else { return Ok(()) };
+        let Some(group) = self.groups.get(&viewer.server) else {
+            return Ok(());
+        };
         let stats = {
             let view = group.handle.view.borrow();
-            roost_wire::stats::Stats { state: view.state, ..view.stats }
+            roost_wire::stats::Stats {
+                state: view.state,
+                ..view.stats
+            }
         };
         viewer.send(event::frame(event::STATS, &[&stats.to_json()]), self.now)?;
         Ok(())

@@ -19,8 +19,8 @@ use super::{
     viewer::{Mode, Viewer},
     watchers::{Group, pace},
 };
-use rustix::event::epoll;
 use roost_wire::{close::Close, event, frame, node_api::SocketInfo};
+use rustix::event::epoll;
 use serde_json::json;
 use std::{
     collections::{HashMap, VecDeque},
@@ -68,7 +68,12 @@ pub(super) struct Shard {
 impl Shard {
     pub(super) fn new(number: usize, hub: Arc<Hub>, inbox: Arc<Inbox>) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        epoll::add(&epoll, &*inbox, epoll::EventData::new_u64(BELL), epoll::EventFlags::IN)?;
+        epoll::add(
+            &epoll,
+            &*inbox,
+            epoll::EventData::new_u64(BELL),
+            epoll::EventFlags::IN,
+        )?;
         let now = Instant::now();
         Ok(Self {
             number,
@@ -93,7 +98,11 @@ impl Shard {
         let mut events = Vec::with_capacity(1024);
         let mut mail = Mail::default();
         loop {
-            let timeout = if self.inbox.may_sleep() { self.time_to_sleep() } else { Some(Duration::ZERO) };
+            let timeout = if self.inbox.may_sleep() {
+                self.time_to_sleep()
+            } else {
+                Some(Duration::ZERO)
+            };
             events.clear();
             let timeout = timeout.and_then(|timeout| timeout.try_into().ok());
             let buffer = rustix::buffer::spare_capacity(&mut events);
@@ -120,7 +129,10 @@ impl Shard {
             if self.now >= self.next_sweep {
                 self.sweep();
             }
-            if self.farewell.is_some_and(|at| self.slots.len() == 0 || self.now >= at) {
+            if self
+                .farewell
+                .is_some_and(|at| self.slots.len() == 0 || self.now >= at)
+            {
                 return;
             }
         }
@@ -133,7 +145,12 @@ impl Shard {
         }
         let pending = self.slots.len() > 0 || self.hub.watches.has_unsettled();
         let sweep = pending.then_some(self.next_sweep);
-        let flush = self.due.iter().filter_map(|server| self.groups.get(server)).map(|g| g.next_flush).min();
+        let flush = self
+            .due
+            .iter()
+            .filter_map(|server| self.groups.get(server))
+            .map(|g| g.next_flush)
+            .min();
         let hold = self.holds.front().map(|(at, _)| *at);
         let next = [sweep, flush, hold, self.farewell].into_iter().flatten().min()?;
         Some(next.saturating_duration_since(Instant::now()))
@@ -156,11 +173,15 @@ impl Shard {
 
     /// One viewer's turn. Whatever goes wrong in it ends this viewer and no other.
     pub(super) fn turn(&mut self, key: Key, act: impl FnOnce(&mut Self, &mut Viewer) -> Result<(), Ended>) {
-        let Some(mut viewer) = self.slots.take(key) else { return };
+        let Some(mut viewer) = self.slots.take(key) else {
+            return;
+        };
         let result = self.guarded(&mut viewer, act);
         let is_kept = match result {
             Ok(()) => true,
-            Err(why) => self.guarded(&mut viewer, |shard, viewer| shard.end(viewer, why)).is_ok(),
+            Err(why) => self
+                .guarded(&mut viewer, |shard, viewer| shard.end(viewer, why))
+                .is_ok(),
         };
         if !is_kept || !self.update_interest(&mut viewer) {
             self.remove(*viewer);
@@ -190,7 +211,13 @@ impl Shard {
         flags.set(epoll::EventFlags::IN, wanted.0);
         flags.set(epoll::EventFlags::OUT, wanted.1);
         viewer.interest = wanted;
-        epoll::modify(&self.epoll, &viewer.stream, epoll::EventData::new_u64(viewer.key.to_u64()), flags).is_ok()
+        epoll::modify(
+            &self.epoll,
+            &viewer.stream,
+            epoll::EventData::new_u64(viewer.key.to_u64()),
+            flags,
+        )
+        .is_ok()
     }
 
     /// Does what has come by mail.
@@ -211,7 +238,12 @@ impl Shard {
                 Post::Floor { key, from, result } => {
                     self.turn(key, |shard, viewer| shard.floor_came(viewer, from, result));
                 }
-                Post::Close { filter, why, by, done } => {
+                Post::Close {
+                    filter,
+                    why,
+                    by,
+                    done,
+                } => {
                     // The asker may have stopped waiting.
                     let _ = done.send(self.close(&filter, why, by.as_deref()));
                 }
@@ -235,7 +267,9 @@ impl Shard {
     fn flush_due(&mut self) {
         let mut later = Vec::new();
         for server in std::mem::take(&mut self.due) {
-            let Some(group) = self.groups.get_mut(&server) else { continue };
+            let Some(group) = self.groups.get_mut(&server) else {
+                continue;
+            };
             if group.next_flush > self.now {
                 later.push(server);
                 continue;
@@ -253,7 +287,12 @@ impl Shard {
         self.due = later;
     }
 
-    fn adopt(&mut self, stream: super::Upgraded, handle: crate::server::handle::ServerHandle, peer: super::Peer) {
+    fn adopt(
+        &mut self,
+        stream: super::Upgraded,
+        handle: crate::server::handle::ServerHandle,
+        peer: super::Peer,
+    ) {
         let server = handle.uuid;
         let key = self.slots.reserve();
         let opened = Stream::new(stream).and_then(|(stream, read)| {
@@ -270,7 +309,15 @@ impl Shard {
                 return;
             }
         };
-        let viewer = Viewer::new(key, server, peer.address, stream, peer.permit, &self.hub.settings, self.now);
+        let viewer = Viewer::new(
+            key,
+            server,
+            peer.address,
+            stream,
+            peer.permit,
+            &self.hub.settings,
+            self.now,
+        );
         self.join_group(key, handle);
         self.slots.put(Box::new(viewer));
         let is_stopping = self.farewell.is_some();
@@ -295,9 +342,14 @@ impl Shard {
             self.close(&super::Filter::Server(server), Close::Restarting, None);
             self.groups.remove(&server);
         }
-        let Some(watch) = self.hub.watches.get(server) else { return };
+        let Some(watch) = self.hub.watches.get(server) else {
+            return;
+        };
         let now = self.now;
-        let group = self.groups.entry(server).or_insert_with(|| Group::new(handle, watch, now));
+        let group = self
+            .groups
+            .entry(server)
+            .or_insert_with(|| Group::new(handle, watch, now));
         group.add(key, &mut self.slots);
     }
 
@@ -325,7 +377,11 @@ impl Shard {
             None => {
                 let mut answer = Vec::new();
                 let payload = echo.map(u16::to_be_bytes);
-                frame::push(&mut answer, frame::CLOSE, payload.as_ref().map_or(&[], |code| code.as_slice()));
+                frame::push(
+                    &mut answer,
+                    frame::CLOSE,
+                    payload.as_ref().map_or(&[], |code| code.as_slice()),
+                );
                 viewer.queue(answer.into());
             }
         }
@@ -347,7 +403,9 @@ impl Shard {
                 self.groups.remove(&viewer.server);
             }
         }
-        let Some(session) = viewer.session.take() else { return };
+        let Some(session) = viewer.session.take() else {
+            return;
+        };
         counters.viewers.fetch_sub(1, Ordering::Relaxed);
         let (code, reason, ended_by) = match why {
             Ended::Lost => (1006, "connection lost", "network"),

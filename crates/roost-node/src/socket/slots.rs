@@ -17,7 +17,10 @@ impl Key {
 
     /// From epoll.
     pub(super) fn from_u64(value: u64) -> Self {
-        Self { index: value as u32, generation: (value >> 32) as u32 }
+        Self {
+            index: value as u32,
+            generation: (value >> 32) as u32,
+        }
     }
 }
 
@@ -40,7 +43,10 @@ impl Slots {
             self.places.push(u32::MAX);
             (self.slots.len() - 1) as u32
         });
-        Key { index, generation: self.generations[index as usize] }
+        Key {
+            index,
+            generation: self.generations[index as usize],
+        }
     }
 
     /// Puts a viewer into its slot, or back into it.

@@ -106,7 +106,11 @@ impl Stream {
     /// decrypted already is given: nobody wakes a reader for that.
     pub(super) fn read(&mut self, buf: &mut [u8], is_fresh: bool) -> io::Result<Option<usize>> {
         let Some(tls) = &mut self.tls else {
-            return if is_fresh { or_none(self.tcp.read(buf)) } else { Ok(None) };
+            return if is_fresh {
+                or_none(self.tcp.read(buf))
+            } else {
+                Ok(None)
+            };
         };
         loop {
             if let Some(n) = or_none(tls.reader().read(buf))? {

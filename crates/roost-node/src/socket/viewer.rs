@@ -168,7 +168,9 @@ impl Session {
 
     /// What sockets are counted by: the credential, or the user where the token names none.
     pub(super) fn counted_by(&self) -> String {
-        self.credential.as_ref().map_or_else(|| format!("user {}", self.user), |c| c.to_string())
+        self.credential
+            .as_ref()
+            .map_or_else(|| format!("user {}", self.user), |c| c.to_string())
     }
 }
 
@@ -225,7 +227,10 @@ impl Viewer {
     }
 
     pub(super) fn rights(&self) -> Rights {
-        self.session.as_ref().map(|session| session.rights).unwrap_or_default()
+        self.session
+            .as_ref()
+            .map(|session| session.rights)
+            .unwrap_or_default()
     }
 
     pub(super) fn has_backlog(&self) -> bool {
@@ -234,7 +239,10 @@ impl Viewer {
 
     /// What epoll should watch for: (readable, writable). A viewer that does not take its answers is not listened to.
     pub(super) fn wanted_interest(&self) -> (bool, bool) {
-        (self.answers < ANSWERS_MAX || self.mode == Mode::Closing, self.has_backlog())
+        (
+            self.answers < ANSWERS_MAX || self.mode == Mode::Closing,
+            self.has_backlog(),
+        )
     }
 
     /// Sends an answer, in its place behind what waits.

@@ -28,7 +28,11 @@ const PACE_MAX: Duration = Duration::from_millis(50);
 
 /// The pause between two flushes of a server with so many viewers.
 pub(super) fn pace(viewers: u32) -> Duration {
-    if viewers < PACED_FROM { Duration::ZERO } else { (PACE_PER_VIEWER * viewers).min(PACE_MAX) }
+    if viewers < PACED_FROM {
+        Duration::ZERO
+    } else {
+        (PACE_PER_VIEWER * viewers).min(PACE_MAX)
+    }
 }
 
 /// One server, as all shards share it.
@@ -74,7 +78,11 @@ impl Watch {
     /// A viewer has shown its first token. True when the actor knows that somebody watches.
     pub(super) fn came(&self, handle: &ServerHandle) -> bool {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.handle.as_ref().is_none_or(|old| !old.mailbox.same_channel(&handle.mailbox)) {
+        if told
+            .handle
+            .as_ref()
+            .is_none_or(|old| !old.mailbox.same_channel(&handle.mailbox))
+        {
             told.handle = Some(handle.clone());
             told.is_watched = false;
         }
@@ -130,13 +138,19 @@ pub(super) struct Watches {
 
 impl Watches {
     pub(super) fn new(shards: usize) -> Self {
-        Self { shards, map: RwLock::default(), has_unsettled: AtomicBool::new(false) }
+        Self {
+            shards,
+            map: RwLock::default(),
+            has_unsettled: AtomicBool::new(false),
+        }
     }
 
     /// A connection comes: which shard gets it.
     pub(super) fn enter(&self, server: Uuid) -> usize {
         let mut map = self.map.write().unwrap_or_else(PoisonError::into_inner);
-        let watch = map.entry(server).or_insert_with(|| Arc::new(Watch::new(self.shards)));
+        let watch = map
+            .entry(server)
+            .or_insert_with(|| Arc::new(Watch::new(self.shards)));
         let before = watch.connections.fetch_add(1, Ordering::SeqCst);
         let home = server.as_u128() % self.shards as u128;
         let shard = (home as usize + (before / BLOCK) as usize) % self.shards;
@@ -183,7 +197,11 @@ impl Watches {
 
     /// The watch of a server that has a connection.
     pub(super) fn get(&self, server: Uuid) -> Option<Arc<Watch>> {
-        self.map.read().unwrap_or_else(PoisonError::into_inner).get(&server).cloned()
+        self.map
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&server)
+            .cloned()
     }
 
     /// There is something new: `tell` is called for each shard that has viewers and does not know yet.

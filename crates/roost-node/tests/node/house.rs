@@ -17,7 +17,10 @@ pub struct House {
 
 impl House {
     pub async fn start(panel: &Panel) -> Self {
-        let dir = tempfile::Builder::new().prefix("roost-node-test").tempdir().unwrap();
+        let dir = tempfile::Builder::new()
+            .prefix("roost-node-test")
+            .tempdir()
+            .unwrap();
         // Servers of another user must be able to pass.
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o711);
         std::fs::set_permissions(dir.path(), mode).unwrap();
@@ -73,7 +76,11 @@ impl House {
 
     pub async fn send(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
         let request = self.request(method, path).bearer_auth(TOKEN);
-        let request = if body.is_null() { request } else { request.json(&body) };
+        let request = if body.is_null() {
+            request
+        } else {
+            request.json(&body)
+        };
         let response = request.send().await.unwrap();
         let status = response.status().as_u16();
         (status, response.json().await.unwrap_or_default())
@@ -107,14 +114,22 @@ impl House {
     }
 
     pub async fn texts(&self, uuid: Uuid) -> Vec<String> {
-        let page = self.get(&format!("/api/servers/{uuid}/journal?after=0&lines=10000")).await;
+        let page = self
+            .get(&format!("/api/servers/{uuid}/journal?after=0&lines=10000"))
+            .await;
         let lines = page["data"].as_array().unwrap();
-        lines.iter().map(|line| line["text"].as_str().unwrap().to_owned()).collect()
+        lines
+            .iter()
+            .map(|line| line["text"].as_str().unwrap().to_owned())
+            .collect()
     }
 
     pub async fn until_text(&self, uuid: Uuid, text: &str) {
         let what = format!("{uuid} to say `{text}`");
-        until(&what, async || self.texts(uuid).await.iter().any(|line| line.contains(text))).await;
+        until(&what, async || {
+            self.texts(uuid).await.iter().any(|line| line.contains(text))
+        })
+        .await;
     }
 
     pub fn data(&self, uuid: Uuid) -> PathBuf {

@@ -74,7 +74,12 @@ impl Panel {
 
     pub fn rows(&self, event: &str) -> Vec<Value> {
         let known = self.known.lock().unwrap();
-        known.rows.iter().filter(|row| row["event"] == event).cloned().collect()
+        known
+            .rows
+            .iter()
+            .filter(|row| row["event"] == event)
+            .cloned()
+            .collect()
     }
 }
 
@@ -82,7 +87,11 @@ type Shared = State<Arc<Mutex<Known>>>;
 
 fn may(headers: &HeaderMap) -> Result<(), StatusCode> {
     let sent = headers.get("authorization").and_then(|v| v.to_str().ok());
-    if sent == Some(&format!("Bearer {TOKEN_ID}.{TOKEN}")) { Ok(()) } else { Err(StatusCode::FORBIDDEN) }
+    if sent == Some(&format!("Bearer {TOKEN_ID}.{TOKEN}")) {
+        Ok(())
+    } else {
+        Err(StatusCode::FORBIDDEN)
+    }
 }
 
 async fn list(
@@ -96,17 +105,32 @@ async fn list(
     let page = query["page"].parse::<usize>().unwrap().max(1);
     let per_page = query["per_page"].parse::<usize>().unwrap();
     let total = known.servers.len();
-    let data: Vec<_> = known.servers.values().skip((page - 1) * per_page).take(per_page).cloned().collect();
+    let data: Vec<_> = known
+        .servers
+        .values()
+        .skip((page - 1) * per_page)
+        .take(per_page)
+        .cloned()
+        .collect();
     Ok(Json(json!({"data": data, "meta": {
         "current_page": page, "last_page": total.div_ceil(per_page).max(1), "per_page": per_page, "total": total,
         "from": null, "to": null,
     }})))
 }
 
-async fn show(State(known): Shared, headers: HeaderMap, Path(uuid): Path<Uuid>) -> Result<Json<Value>, StatusCode> {
+async fn show(
+    State(known): Shared,
+    headers: HeaderMap,
+    Path(uuid): Path<Uuid>,
+) -> Result<Json<Value>, StatusCode> {
     may(&headers)?;
     let known = known.lock().unwrap();
-    known.servers.get(&uuid).cloned().map(Json).ok_or(StatusCode::NOT_FOUND)
+    known
+        .servers
+        .get(&uuid)
+        .cloned()
+        .map(Json)
+        .ok_or(StatusCode::NOT_FOUND)
 }
 
 async fn reset(State(known): Shared) -> StatusCode {
@@ -119,7 +143,11 @@ async fn script() -> Json<Value> {
 }
 
 async fn installed(State(known): Shared, Path(uuid): Path<Uuid>, Json(body): Json<Value>) -> StatusCode {
-    known.lock().unwrap().installs.push((uuid, body["successful"] == true));
+    known
+        .lock()
+        .unwrap()
+        .installs
+        .push((uuid, body["successful"] == true));
     StatusCode::NO_CONTENT
 }
 
@@ -130,7 +158,10 @@ async fn activity(State(known): Shared, headers: HeaderMap, Json(body): Json<Val
     let mut known = known.lock().unwrap();
     let rows = body["data"].as_array().unwrap();
     assert!(rows.len() <= 100);
-    if rows.iter().any(|row| known.refuse_event.as_deref() == row["event"].as_str()) {
+    if rows
+        .iter()
+        .any(|row| known.refuse_event.as_deref() == row["event"].as_str())
+    {
         return StatusCode::UNPROCESSABLE_ENTITY;
     }
     known.rows.extend(rows.iter().cloned());
