@@ -13,6 +13,7 @@ mod servers;
 mod sockets;
 mod system;
 mod terminal;
+mod upgrade;
 
 use crate::node::Node;
 use axum::{
@@ -46,8 +47,13 @@ pub(crate) fn router(node: Node) -> Router {
         .route("/api/servers/{uuid}/ws/deny", post(panel_orders::deny_tokens))
         .route_layer(from_fn_with_state(node.clone(), guard::bearer))
         .layer(DefaultBodyLimit::max(BODY_MAX));
+    let sockets = Router::new().route("/api/servers/{uuid}/ws", get(upgrade::open));
     guarded
+        .merge(sockets)
         .layer(from_fn_with_state(node.clone(), cors::headers))
         .layer(from_fn(guard::no_store))
+        .layer(axum::middleware::map_request(async |request| {
+            upgrade::take_query(request)
+        }))
         .with_state(node)
 }
