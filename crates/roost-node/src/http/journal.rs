@@ -8,7 +8,7 @@ use axum::{
     Json,
     extract::{Query, State},
 };
-use roost_console::Console;
+use roost_console::{Console, Cursor, Entry, History, Read};
 use roost_wire::{
     clock::rfc3339,
     node_api::{Gap, JournalLine, JournalPage, JournalQuery},
@@ -138,7 +138,10 @@ fn read(console: &Console, query: &JournalQuery) -> io::Result<JournalPage> {
     let mut bytes = 0;
     while cursor.seq < to && bytes < PAGE_MAX {
         let before = cursor.seq;
-        let history = console.history(&mut cursor, PIECE)?;
+        let history = piece(console, &mut cursor)?;
+        if history.batches.is_empty() && history.missed.is_none() {
+            break;
+        }
         if let Some(missed) = history.missed {
             if !page.data.is_empty() {
                 break;
@@ -173,6 +176,38 @@ fn read(console: &Console, query: &JournalQuery) -> io::Result<JournalPage> {
     }
     page.gap = gap;
     Ok(page)
+}
+
+/// The next lines, from the ring where they are there, else from the disk.
+fn piece(console: &Console, cursor: &mut Cursor) -> io::Result<History> {
+    let from_ring = |entries: Vec<Entry>| History {
+        missed: None,
+        batches: entries
+            .into_iter()
+            .filter_map(|entry| match entry {
+                Entry::Lines(batch) => Some(batch),
+                Entry::Event(_) => None,
+            })
+            .collect(),
+    };
+    loop {
+        match console.read(cursor, PIECE) {
+            Read::Entries(entries) => {
+                let history = from_ring(entries);
+                // Events alone: there may be lines behind them.
+                if !history.batches.is_empty() {
+                    return Ok(history);
+                }
+            }
+            Read::Behind => {
+                let history = console.history(cursor, PIECE)?;
+                if !history.batches.is_empty() || history.missed.is_some() {
+                    return Ok(history);
+                }
+            }
+            Read::Empty | Read::Closed => return Ok(from_ring(Vec::new())),
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]

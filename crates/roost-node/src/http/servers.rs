@@ -98,6 +98,7 @@ pub(super) async fn create(
                 format!("The node could not ask the panel for the server: {error}."),
             ))
         }
+        Err(RegistryError::Directory(sentence)) => Err(Failure(StatusCode::UNPROCESSABLE_ENTITY, sentence)),
         Err(error) => {
             tracing::error!(server = %uuid, %error, "a server could not be made");
             Err(Failure::internal(error))

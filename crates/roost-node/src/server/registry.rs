@@ -29,6 +29,9 @@ const DAY_MS: i64 = 86_400_000;
 /// Why a server could not be made or deleted.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
+    /// The operator's directory can't be used; the sentence says what mends it.
+    #[error("{0}")]
+    Directory(String),
     /// It is there already.
     #[error("the server exists on this node")]
     Exists,
@@ -113,6 +116,13 @@ impl Registry {
     ) -> Result<ServerHandle, RegistryError> {
         let place = Place::take(self, uuid)?;
         let definition = self.context.panel.server(uuid).await?;
+        if let Some(dir) = &definition.roost().dir {
+            let checked = self
+                .context
+                .runtimes
+                .check_directory(uuid, std::path::Path::new(dir));
+            checked.map_err(|e| RegistryError::Directory(e.0))?;
+        }
         save_definition(&self.context.layout, &definition)?;
         let beginning = Beginning {
             definition,
