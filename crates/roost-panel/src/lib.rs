@@ -20,3 +20,4 @@ pub mod store;
 pub(crate) mod testing;
 
 pub use panel::{App, Panel, PanelError, PanelOptions};
+pub use service::nodes::LocalNode;

@@ -12,13 +12,18 @@ pub use reason::{NodeError, Reason, SAID_MAX, one_line};
 
 use http::{Method, StatusCode};
 use preflight::Flights;
+use roost_wire::admin_api::Erased;
 use roost_wire::node_api::{
     CommandRequest, CreateServer, DeauthorizeUser, DenyRequest, HEADER_SEQ, HEADER_STREAM, JournalPage,
     JournalQuery, PowerRequest, ServerDetail, SocketInfo, SocketList, SystemInfo,
 };
 use roost_wire::power::PowerAction;
 use serde::Serialize;
-use std::{fmt, sync::Arc, time::{Duration, Instant}};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use uuid::Uuid;
 
 /// Deadline of the pre-flight, its answer read: within it the caller of the credentials has his answer.
@@ -45,7 +50,10 @@ pub struct NodeTarget {
 
 impl fmt::Debug for NodeTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NodeTarget").field("node", &self.node).field("base", &self.base).finish_non_exhaustive()
+        f.debug_struct("NodeTarget")
+            .field("node", &self.node)
+            .field("base", &self.base)
+            .finish_non_exhaustive()
     }
 }
 
@@ -86,7 +94,10 @@ impl NodeClient {
                 builder().tls_certs_only([]).build()?
             }
         };
-        Ok(Self { http, flights: Arc::default() })
+        Ok(Self {
+            http,
+            flights: Arc::default(),
+        })
     }
 
     /// The pre-flight: what the node says of the server, at most [`ANSWER_SERVES`] old, within [`PREFLIGHT`]. One
@@ -115,9 +126,18 @@ impl NodeClient {
     }
 
     /// Starts, stops, restarts or kills. Returns when the node has taken it on, not when it is done.
-    pub async fn power(&self, target: &NodeTarget, server: Uuid, action: PowerAction) -> Result<(), NodeError> {
-        let body = PowerRequest { action, wait_seconds: None };
-        self.post(target, &format!("/api/servers/{server}/power"), &body).await?;
+    pub async fn power(
+        &self,
+        target: &NodeTarget,
+        server: Uuid,
+        action: PowerAction,
+    ) -> Result<(), NodeError> {
+        let body = PowerRequest {
+            action,
+            wait_seconds: None,
+        };
+        self.post(target, &format!("/api/servers/{server}/power"), &body)
+            .await?;
         self.flights.forget((target.node, server));
         Ok(())
     }
@@ -151,10 +171,21 @@ impl NodeClient {
             let deadline = CALL + Duration::from_secs(query.wait.unwrap_or(0).min(30).into());
             match self.get(target, &path, deadline, PAGE_MAX).await {
                 Ok(body) => return answer::json(&body),
-                Err(NodeError::Away { reason: Reason::NotUnderstood, .. }) if lines > 1 => lines = lines.div_ceil(8),
+                Err(NodeError::Away {
+                    reason: Reason::NotUnderstood,
+                    ..
+                }) if lines > 1 => lines = lines.div_ceil(8),
                 Err(other) => return Err(other),
             }
         }
+    }
+
+    /// Erases what the console showed before `before`, in milliseconds since the epoch (Roost's node only).
+    pub async fn erase(&self, target: &NodeTarget, server: Uuid, before: i64) -> Result<Erased, NodeError> {
+        let path = format!("/api/servers/{server}/journal?before={before}");
+        let response = expect_success(self.request(target, Method::DELETE, &path).timeout(CALL)).await?;
+        let body = answer::read(response, BODY_MAX).await?;
+        answer::json(&body)
     }
 
     /// Makes the node take on a server that the panel just made.
@@ -166,7 +197,12 @@ impl NodeClient {
 
     /// Makes the node read the server's settings again.
     pub async fn sync(&self, target: &NodeTarget, server: Uuid) -> Result<(), NodeError> {
-        self.post(target, &format!("/api/servers/{server}/sync"), &serde_json::Map::new()).await?;
+        self.post(
+            target,
+            &format!("/api/servers/{server}/sync"),
+            &serde_json::Map::new(),
+        )
+        .await?;
         self.flights.forget((target.node, server));
         Ok(())
     }
@@ -175,7 +211,9 @@ impl NodeClient {
     pub async fn delete(&self, target: &NodeTarget, server: Uuid) -> Result<(), NodeError> {
         let path = format!("/api/servers/{server}");
         // A node stops the whole tree before it answers.
-        let sent = self.request(target, Method::DELETE, &path).timeout(Duration::from_secs(30));
+        let sent = self
+            .request(target, Method::DELETE, &path)
+            .timeout(Duration::from_secs(30));
         let done = match expect_success(sent).await {
             Ok(_) | Err(NodeError::UnknownServer { .. }) => Ok(()),
             Err(other) => Err(other),
@@ -186,12 +224,24 @@ impl NodeClient {
 
     /// Refuses tokens by name, as stock daemons know it.
     pub async fn deny(&self, target: &NodeTarget, server: Uuid, jtis: Vec<String>) -> Result<(), NodeError> {
-        self.post(target, &format!("/api/servers/{server}/ws/deny"), &DenyRequest { jtis }).await.map(drop)
+        self.post(
+            target,
+            &format!("/api/servers/{server}/ws/deny"),
+            &DenyRequest { jtis },
+        )
+        .await
+        .map(drop)
     }
 
     /// Ends a user's sockets and refuses the tokens issued so far.
-    pub async fn deauthorize_user(&self, target: &NodeTarget, request: &DeauthorizeUser) -> Result<(), NodeError> {
-        self.post(target, "/api/deauthorize-user", request).await.map(drop)
+    pub async fn deauthorize_user(
+        &self,
+        target: &NodeTarget,
+        request: &DeauthorizeUser,
+    ) -> Result<(), NodeError> {
+        self.post(target, "/api/deauthorize-user", request)
+            .await
+            .map(drop)
     }
 
     /// Sends changed settings of the node itself: those given, the rest stays.
@@ -208,7 +258,9 @@ impl NodeClient {
     /// Ends a live console (Roost's node only). `by` is the name of whoever ends it, for its last word.
     pub async fn end_socket(&self, target: &NodeTarget, socket: Uuid) -> Result<(), NodeError> {
         let path = format!("/api/sockets/{socket}");
-        expect_success(self.request(target, Method::DELETE, &path).timeout(CALL)).await.map(drop)
+        expect_success(self.request(target, Method::DELETE, &path).timeout(CALL))
+            .await
+            .map(drop)
     }
 
     /// What runs there. `roost` is set on Roost's node only.
@@ -248,7 +300,10 @@ impl NodeClient {
 
 /// Sends, and turns everything but 2xx into an error.
 async fn expect_success(request: reqwest::RequestBuilder) -> Result<reqwest::Response, NodeError> {
-    let response = request.send().await.map_err(|e| NodeError::of_transport(&e.without_url()))?;
+    let response = request
+        .send()
+        .await
+        .map_err(|e| NodeError::of_transport(&e.without_url()))?;
     let status: StatusCode = response.status();
     if status.is_success() {
         return Ok(response);

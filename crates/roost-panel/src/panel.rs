@@ -8,13 +8,20 @@ use crate::{
     node_client::NodeClient,
     service::{
         ServiceError, accounts,
-        nodes::NodeSecrets,
+        audit::Actor,
+        nodes::{self, LocalNode, NodeSecrets},
         revocation::Revocations,
         secrets::{Passwords, Sealer},
+        servers,
     },
     store::{Store, StoreError},
 };
-use roost_wire::{clock::Clock, origin::Origin, peer::TrustedProxies};
+use roost_wire::{
+    admin_api::{NewServer, NewUser, ServerSettings},
+    clock::Clock,
+    origin::Origin,
+    peer::TrustedProxies,
+};
 use std::{fmt, net::SocketAddr, ops::Deref, sync::Arc};
 
 /// What a panel is started with.
@@ -142,5 +149,47 @@ impl Panel {
     /// Whether somebody can administer this panel.
     pub async fn has_admin(&self) -> Result<bool, PanelError> {
         Ok(self.app.store.has_admin().await?)
+    }
+
+    /// Makes an administrator.
+    pub async fn create_admin(&self, name: &str, password: &str) -> Result<(), PanelError> {
+        let new = NewUser {
+            name: name.to_owned(),
+            email: None,
+            admin: true,
+            password: password.to_owned(),
+        };
+        accounts::create(&self.app, &Actor::start(), new).await?;
+        Ok(())
+    }
+
+    /// What the node inside `roost up` is started with; made where it is missing.
+    pub async fn local_node(&self) -> Result<LocalNode, PanelError> {
+        Ok(nodes::local(&self.app).await?)
+    }
+
+    /// Makes the server `demo` on the node `local` and starts it. Needs that node, and a router that answers it.
+    pub async fn create_demo(&self, owner: &str, command: Vec<String>) -> Result<(), PanelError> {
+        let settings = ServerSettings {
+            command: Some(command),
+            owner: Some(owner.to_owned()),
+            node: Some(nodes::LOCAL.to_owned()),
+            stop: Some("stop".to_owned()),
+            stop_timeout: Some(30),
+            ..ServerSettings::default()
+        };
+        let new = NewServer {
+            name: "Demo".to_owned(),
+            identifier: Some("demo".to_owned()),
+            settings,
+            start: true,
+        };
+        servers::create(&self.app, &Actor::start(), &new).await?;
+        Ok(())
+    }
+
+    /// Closes the store. What is under way is waited for.
+    pub async fn close(&self) {
+        self.app.store.close().await;
     }
 }

@@ -6,14 +6,17 @@ pub mod access;
 pub mod accounts;
 pub mod audit;
 pub mod credentials;
+pub mod grants;
 pub mod keys;
 pub mod limits;
 pub mod nodes;
 pub mod reported;
 pub mod revocation;
 pub mod secrets;
+pub mod servers;
 pub mod sessions;
 pub mod settings;
+pub mod sockets;
 
 use crate::store::StoreError;
 

@@ -254,6 +254,7 @@ impl Engine {
 }
 
 impl Drop for Engine {
+    #[expect(clippy::print_stderr, reason = "a test has no other place for it")]
     fn drop(&mut self) {
         if self.dir.exists()
             && let Err(e) = self.end()

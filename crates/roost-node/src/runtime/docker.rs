@@ -14,6 +14,7 @@ mod exit;
 mod find;
 mod image;
 mod install;
+mod keepers;
 mod limits;
 mod mounts;
 mod network;
@@ -23,6 +24,7 @@ mod stats;
 
 pub use exit::{Ended, StreamEnd};
 pub use find::{Found, TakenUp};
+pub use keepers::Keepers;
 pub use stats::Sampler;
 
 use crate::runtime::StartError;
@@ -162,7 +164,11 @@ impl Engine {
 
     /// Whether the engine answers; the error is what to tell a person who wants a container.
     pub async fn ping(&self) -> Result<(), EngineError> {
-        self.client().await?.ping().await.map_err(|e| self.failed("answer", e))?;
+        self.client()
+            .await?
+            .ping()
+            .await
+            .map_err(|e| self.failed("answer", e))?;
         Ok(())
     }
 
@@ -180,7 +186,10 @@ impl Engine {
                     .negotiate_version()
                     .await
                     .map_err(|e| self.failed("tell its version", e))?;
-                let version = docker.version().await.map_err(|e| self.failed("tell its version", e))?;
+                let version = docker
+                    .version()
+                    .await
+                    .map_err(|e| self.failed("tell its version", e))?;
                 let podman = version
                     .components
                     .iter()
@@ -243,17 +252,29 @@ mod tests {
     #[test]
     fn an_engine_s_address_is_a_unix_socket() {
         assert_eq!(Engine::new("/a/b.sock").unwrap().socket(), Path::new("/a/b.sock"));
-        assert_eq!(Engine::new("unix:///a/b.sock").unwrap().socket(), Path::new("/a/b.sock"));
+        assert_eq!(
+            Engine::new("unix:///a/b.sock").unwrap().socket(),
+            Path::new("/a/b.sock")
+        );
         let error = Engine::new("tcp://127.0.0.1:2375").unwrap_err().to_string();
-        assert!(error.contains("tcp://127.0.0.1:2375") && error.contains("unix://"), "{error}");
+        assert!(
+            error.contains("tcp://127.0.0.1:2375") && error.contains("unix://"),
+            "{error}"
+        );
     }
 
     #[tokio::test]
     async fn an_engine_that_is_away_is_named_with_what_to_do() {
         let dir = tempfile::tempdir().unwrap();
         let nowhere = dir.path().join("nowhere.sock");
-        let error = Engine::connect(nowhere.to_str().unwrap()).await.unwrap_err().to_string();
-        assert!(error.contains("nowhere.sock") && error.contains("systemctl start docker"), "{error}");
+        let error = Engine::connect(nowhere.to_str().unwrap())
+            .await
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("nowhere.sock") && error.contains("systemctl start docker"),
+            "{error}"
+        );
 
         let dead = dir.path().join("dead.sock");
         drop(std::os::unix::net::UnixListener::bind(&dead).unwrap());

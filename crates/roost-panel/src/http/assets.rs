@@ -53,7 +53,9 @@ pub async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Response {
         .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
         .header(header::REFERRER_POLICY, "same-origin");
     if is_page {
-        reply = reply.header(header::CONTENT_SECURITY_POLICY, CONTENT_POLICY).header(header::X_FRAME_OPTIONS, "DENY");
+        reply = reply
+            .header(header::CONTENT_SECURITY_POLICY, CONTENT_POLICY)
+            .header(header::X_FRAME_OPTIONS, "DENY");
     } else {
         reply = reply.header(header::ETAG, &tag);
         if asked_for_changed(&headers, &tag) {
@@ -64,13 +66,26 @@ pub async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Response {
         Cow::Borrowed(data) => Bytes::from_static(data),
         Cow::Owned(data) => Bytes::from(data),
     };
-    reply = reply.header(header::CONTENT_TYPE, content_type(file.metadata.mimetype())).header(header::CONTENT_LENGTH, body.len());
-    finish(reply, if method == Method::HEAD { Body::empty() } else { Body::from(body) })
+    reply = reply
+        .header(header::CONTENT_TYPE, content_type(file.metadata.mimetype()))
+        .header(header::CONTENT_LENGTH, body.len());
+    finish(
+        reply,
+        if method == Method::HEAD {
+            Body::empty()
+        } else {
+            Body::from(body)
+        },
+    )
 }
 
 fn content_type(kind: &str) -> String {
     let is_text = kind.starts_with("text/") || kind.ends_with("javascript") || kind.ends_with("json");
-    if is_text { format!("{kind}; charset=utf-8") } else { kind.to_owned() }
+    if is_text {
+        format!("{kind}; charset=utf-8")
+    } else {
+        kind.to_owned()
+    }
 }
 
 fn etag(hash: &[u8; 32]) -> String {
@@ -84,8 +99,14 @@ fn etag(hash: &[u8; 32]) -> String {
 }
 
 fn asked_for_changed(headers: &HeaderMap, tag: &str) -> bool {
-    let listed = headers.get(header::IF_NONE_MATCH).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    listed.split(',').map(|t| t.trim().trim_start_matches("W/")).any(|t| t == tag || t == "*")
+    let listed = headers
+        .get(header::IF_NONE_MATCH)
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or_default();
+    listed
+        .split(',')
+        .map(|t| t.trim().trim_start_matches("W/"))
+        .any(|t| t == tag || t == "*")
 }
 
 fn problem(status: u16, message: &str) -> Response {
@@ -122,7 +143,12 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_not_there_is_404_and_never_the_index() {
-        for path in ["/missing.js", "/assets/../../Cargo.toml", "/..%2fCargo.toml", "/api/nothing"] {
+        for path in [
+            "/missing.js",
+            "/assets/../../Cargo.toml",
+            "/..%2fCargo.toml",
+            "/api/nothing",
+        ] {
             let answer = get(path).await;
             assert_eq!(answer.status(), 404, "{path}");
             assert_eq!(answer.headers()["content-type"], "application/json");
@@ -135,7 +161,10 @@ mod tests {
     async fn head_has_the_length_and_no_body() {
         let head = serve(Method::HEAD, "/".parse().unwrap(), HeaderMap::new()).await;
         assert_ne!(head.headers()["content-length"], "0");
-        let body = http_body_util::BodyExt::collect(head.into_body()).await.unwrap().to_bytes();
+        let body = http_body_util::BodyExt::collect(head.into_body())
+            .await
+            .unwrap()
+            .to_bytes();
         assert!(body.is_empty());
     }
 
@@ -145,7 +174,10 @@ mod tests {
             let path = format!("/{name}");
             let first = get(&path).await;
             assert_eq!(first.status(), 200, "{path}");
-            let kept = first.headers()["cache-control"].to_str().unwrap().contains("immutable");
+            let kept = first.headers()["cache-control"]
+                .to_str()
+                .unwrap()
+                .contains("immutable");
             assert_eq!(kept, name.starts_with("assets/"), "{path}");
             if name.ends_with(".js") {
                 assert_eq!(first.headers()["content-type"], "text/javascript; charset=utf-8");

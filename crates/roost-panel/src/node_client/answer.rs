@@ -10,7 +10,12 @@ use serde_json::Value;
 
 /// Reads a whole body of at most `limit` bytes.
 pub(super) async fn read(mut response: reqwest::Response, limit: usize) -> Result<Vec<u8>, NodeError> {
-    let too_large = || NodeError::away(Reason::NotUnderstood, format!("the answer is larger than {limit} bytes"));
+    let too_large = || {
+        NodeError::away(
+            Reason::NotUnderstood,
+            format!("the answer is larger than {limit} bytes"),
+        )
+    };
     if response.content_length().is_some_and(|len| len > limit as u64) {
         return Err(too_large());
     }
@@ -56,10 +61,14 @@ pub(super) fn refusal(status: StatusCode, body: &[u8]) -> NodeError {
             Said::Text(said) => NodeError::UnknownServer { said },
         },
         400..=499 | 502 => match said {
-            Said::Text(said) => NodeError::Declined { status: status.as_u16(), said },
-            Said::Nothing if status.as_u16() != 502 => {
-                NodeError::Declined { status: status.as_u16(), said: named() }
-            }
+            Said::Text(said) => NodeError::Declined {
+                status: status.as_u16(),
+                said,
+            },
+            Said::Nothing if status.as_u16() != 502 => NodeError::Declined {
+                status: status.as_u16(),
+                said: named(),
+            },
             _ => NodeError::away(Reason::Failed, format!("status {status}")),
         },
         _ => {
@@ -112,7 +121,10 @@ mod tests {
     #[test]
     fn every_daemons_404_says_its_own_words() {
         for (body, expected) in [
-            (r#"{"error":"The requested resource does not exist on this instance"}"#, "The requested resource does not exist on this instance"),
+            (
+                r#"{"error":"The requested resource does not exist on this instance"}"#,
+                "The requested resource does not exist on this instance",
+            ),
             (r#"{"errors":[{"detail":"gone\nfor good"}]}"#, "gone for good"),
             (r#"{"errors":["server not found"]}"#, "server not found"),
             ("server not found", "server not found"),
@@ -126,7 +138,10 @@ mod tests {
     #[test]
     fn a_page_of_html_is_not_a_node() {
         let error = refusal(StatusCode::NOT_FOUND, b"<html>nginx</html>");
-        assert_eq!(error.to_string(), "The node gave an answer that Roost does not understand");
+        assert_eq!(
+            error.to_string(),
+            "The node gave an answer that Roost does not understand"
+        );
     }
 
     #[test]

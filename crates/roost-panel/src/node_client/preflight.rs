@@ -68,9 +68,17 @@ impl Flights {
                 }
             }
         };
-        match flight.wait_for(Option::is_some).await.ok().and_then(|seen| seen.clone()) {
+        match flight
+            .wait_for(Option::is_some)
+            .await
+            .ok()
+            .and_then(|seen| seen.clone())
+        {
             Some((_, outcome)) => outcome,
-            None => Err(NodeError::away(Reason::Cut, "the request ended without an outcome")),
+            None => Err(NodeError::away(
+                Reason::Cut,
+                "the request ended without an outcome",
+            )),
         }
     }
 
@@ -108,7 +116,10 @@ mod tests {
 
     impl Node {
         fn new() -> Self {
-            Self { flights: Flights::default(), asked: Arc::default() }
+            Self {
+                flights: Flights::default(),
+                asked: Arc::default(),
+            }
         }
 
         async fn ask_after(&self, pause: Duration, outcome: Outcome) -> Outcome {
@@ -135,7 +146,10 @@ mod tests {
     async fn a_thousand_callers_make_one_request_and_the_answer_serves_two_seconds() {
         let node = Node::new();
         let all = futures_util::future::join_all((0..1000).map(|_| node.ask(unknown()))).await;
-        assert!(all.iter().all(|o| matches!(o, Err(NodeError::UnknownServer { .. }))));
+        assert!(
+            all.iter()
+                .all(|o| matches!(o, Err(NodeError::UnknownServer { .. })))
+        );
         assert_eq!(node.asked(), 1);
         let _ = node.ask_after(Duration::from_millis(1_500), unknown()).await;
         assert_eq!(node.asked(), 1);
@@ -152,7 +166,10 @@ mod tests {
         });
         tokio::time::sleep(Duration::from_millis(5)).await;
         first.abort();
-        assert!(matches!(node.ask(unknown()).await, Err(NodeError::UnknownServer { .. })));
+        assert!(matches!(
+            node.ask(unknown()).await,
+            Err(NodeError::UnknownServer { .. })
+        ));
         assert_eq!(node.asked(), 1);
     }
 

@@ -76,7 +76,10 @@ pub enum NodeError {
 
 impl NodeError {
     pub(super) fn away(reason: Reason, detail: impl Into<String>) -> Self {
-        Self::Away { reason, detail: one_line(&detail.into(), 500) }
+        Self::Away {
+            reason,
+            detail: one_line(&detail.into(), 500),
+        }
     }
 
     /// For administrators: the reason and what lies behind it.
@@ -95,7 +98,9 @@ impl NodeError {
         while let Some(e) = at {
             let text = e.to_string();
             let _ = write!(chain, "{}{text}", if chain.is_empty() { "" } else { ": " });
-            reason = reason.or_else(|| e.downcast_ref::<std::io::Error>().and_then(of_io)).or(of_text(&text));
+            reason = reason
+                .or_else(|| e.downcast_ref::<std::io::Error>().and_then(of_io))
+                .or(of_text(&text));
             at = e.source();
         }
         let fallback = if error.is_timeout() {
@@ -107,7 +112,14 @@ impl NodeError {
         } else {
             Reason::Cut
         };
-        Self::away(if error.is_timeout() { fallback } else { reason.unwrap_or(fallback) }, chain)
+        Self::away(
+            if error.is_timeout() {
+                fallback
+            } else {
+                reason.unwrap_or(fallback)
+            },
+            chain,
+        )
     }
 }
 
@@ -147,7 +159,8 @@ pub fn one_line(text: &str, max: usize) -> String {
             break;
         }
         // Directional marks and line separators can forge what stands around them.
-        let hidden = c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}');
+        let hidden = c.is_control()
+            || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}');
         if hidden || c == ' ' {
             if !space {
                 line.push(' ');

@@ -35,7 +35,11 @@ impl Answer {
     }
 
     pub(crate) fn text(status: u16, kind: &str, body: impl Into<Body>) -> Self {
-        let reply = Response::builder().status(status).header("content-type", kind).body(body.into()).unwrap();
+        let reply = Response::builder()
+            .status(status)
+            .header("content-type", kind)
+            .body(body.into())
+            .unwrap();
         Self::Reply(reply)
     }
 
@@ -93,7 +97,11 @@ impl StubNode {
     }
 
     pub(crate) fn target(&self) -> NodeTarget {
-        NodeTarget { node: Uuid::from_u128(77), base: self.url().into(), secret: SECRET.into() }
+        NodeTarget {
+            node: Uuid::from_u128(77),
+            base: self.url().into(),
+            secret: SECRET.into(),
+        }
     }
 }
 
@@ -108,7 +116,10 @@ pub(crate) fn detail(state: &str) -> Value {
 
 /// The script of [`StubNode::start`].
 pub(crate) fn obedient(seen: &Seen) -> Answer {
-    match (seen.method.as_str(), seen.path.rsplit('/').next().unwrap_or_default()) {
+    match (
+        seen.method.as_str(),
+        seen.path.rsplit('/').next().unwrap_or_default(),
+    ) {
         ("GET", _) if seen.path.starts_with("/api/servers/") => Answer::json(200, &detail("running")),
         ("POST", "power" | "servers") => Answer::empty(202),
         ("POST", "commands") => Answer::empty(204)
@@ -128,11 +139,18 @@ async fn handle(State(node): State<StubNode>, request: Request<Body>) -> Respons
         headers: parts.headers,
         body: serde_json::from_slice(&body).unwrap_or(Value::Null),
     };
-    let shown = seen.headers.get("authorization").and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let shown = seen
+        .headers
+        .get("authorization")
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or_default();
     let answer = if shown == format!("Bearer {SECRET}") {
         (node.script.lock().unwrap())(&seen)
     } else {
-        Answer::json(403, &json!({"error": "You are not authorized to access this endpoint."}))
+        Answer::json(
+            403,
+            &json!({"error": "You are not authorized to access this endpoint."}),
+        )
     };
     node.seen.lock().unwrap().push(seen);
     match answer {

@@ -101,7 +101,11 @@ fn after_address_failure(row: LimitRow, now: i64) -> LimitRow {
 
 /// 1 s after the first failure beyond the free ones, then twice as long each time. `since` is the last failure.
 fn after_pair_failure(row: LimitRow, now: i64) -> LimitRow {
-    let failures = if now - row.since > FORGOTTEN { 1 } else { row.failures + 1 };
+    let failures = if now - row.since > FORGOTTEN {
+        1
+    } else {
+        row.failures + 1
+    };
     let beyond = failures - FREE_FAILURES;
     let blocked_until = if beyond > 0 {
         let exponent = u32::try_from(beyond - 1).unwrap_or(u32::MAX).min(20);

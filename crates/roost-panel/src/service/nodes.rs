@@ -2,6 +2,13 @@
 //!
 //! A node's secret is opened once and kept; it is opened again only where its sealed form has changed.
 
+mod address;
+mod config_file;
+mod manage;
+
+pub(crate) use config_file::{Settings as ConfigSettings, text as config_text};
+pub use manage::{LocalNode, add, ask, by_name, ensure_local, local, remove, reveal, rotate};
+
 use super::Result;
 use crate::{node_client::NodeTarget, panel::App, service::credentials::address::reachable, store::NodeRow};
 use std::{
@@ -43,10 +50,8 @@ impl NodeSecrets {
 /// A node's secret: signs tokens and is what the panel shows the node. While the node may not have a new one yet, it is
 /// the one before.
 pub fn secret(app: &App, node: &NodeRow) -> Result<Arc<str>> {
-    match (&node.previous_sealed, node.previous_until) {
-        (Some(sealed), Some(until)) if !node.confirmed && app.now() < until => {
-            app.node_secrets.open(app, node.uuid, true, sealed)
-        }
+    match previous_secret(app, node)? {
+        Some(previous) if !node.confirmed => Ok(previous),
         _ => newest_secret(app, node),
     }
 }
@@ -71,13 +76,20 @@ pub async fn authenticate(app: &App, token_id: &str, shown: &str) -> Result<Opti
         }
         return Ok(Some(node));
     }
-    if let (Some(sealed), Some(until)) = (&node.previous_sealed, node.previous_until)
-        && app.now() < until
-        && is_same(&*app.node_secrets.open(app, node.uuid, true, sealed)?, shown)
-    {
-        return Ok(Some(node));
+    match previous_secret(app, &node)? {
+        Some(previous) if is_same(&previous, shown) => Ok(Some(node)),
+        _ => Ok(None),
     }
-    Ok(None)
+}
+
+/// The secret before the current one, while it holds.
+fn previous_secret(app: &App, node: &NodeRow) -> Result<Option<Arc<str>>> {
+    match (&node.previous_sealed, node.previous_until) {
+        (Some(sealed), Some(until)) if app.now() < until => {
+            app.node_secrets.open(app, node.uuid, true, sealed).map(Some)
+        }
+        _ => Ok(None),
+    }
 }
 
 /// In a time that says nothing of where they differ.
@@ -94,6 +106,12 @@ pub fn target(app: &App, node: &NodeRow) -> Result<Option<NodeTarget>> {
         let listen = app.options.local_listen.filter(|_| node.name == LOCAL)?;
         Some(format!("http://{}", reachable(listen)))
     };
-    let Some(base) = node.panel_address().map(str::to_owned).or_else(own) else { return Ok(None) };
-    Ok(Some(NodeTarget { node: node.uuid, base: base.into(), secret: secret(app, node)? }))
+    let Some(base) = node.panel_address().map(str::to_owned).or_else(own) else {
+        return Ok(None);
+    };
+    Ok(Some(NodeTarget {
+        node: node.uuid,
+        base: base.into(),
+        secret: secret(app, node)?,
+    }))
 }

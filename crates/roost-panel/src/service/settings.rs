@@ -5,8 +5,8 @@
 
 use crate::store::ServerRow;
 use roost_wire::remote::{
-    Allocation, Allocations, Build, Container, Egg, Meta, ProcessConfiguration, Pull, RemoteServer, RoostSettings,
-    Runtime, Settings, Startup, Stop,
+    Allocation, Allocations, Build, Container, Egg, Meta, ProcessConfiguration, Pull, RemoteServer,
+    RoostSettings, Runtime, Settings, Startup, Stop,
 };
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -26,7 +26,11 @@ pub enum Reader {
 impl Reader {
     /// From the `User-Agent` of a daemon.
     pub fn of_agent(agent: &str) -> Self {
-        if agent.to_ascii_lowercase().contains("wings/") { Self::Stock } else { Self::Roost }
+        if agent.to_ascii_lowercase().contains("wings/") {
+            Self::Stock
+        } else {
+            Self::Roost
+        }
     }
 }
 
@@ -43,7 +47,10 @@ pub fn remote_server(row: &ServerRow, reader: Reader) -> RemoteServer {
 pub fn settings(row: &ServerRow) -> Settings {
     Settings {
         uuid: row.uuid,
-        meta: Meta { name: row.name.clone(), description: row.description.clone() },
+        meta: Meta {
+            name: row.name.clone(),
+            description: row.description.clone(),
+        },
         suspended: row.suspended,
         environment: environment(row),
         invocation: invocation(row),
@@ -61,7 +68,10 @@ pub fn settings(row: &ServerRow) -> Settings {
         container: Container { image: image(row) },
         allocations: allocations(row),
         mounts: Vec::new(),
-        egg: Egg { id: Uuid::nil().to_string().into(), file_denylist: Vec::new() },
+        egg: Egg {
+            id: Uuid::nil().to_string().into(),
+            file_denylist: Vec::new(),
+        },
         labels: BTreeMap::new(),
         crash_detection_enabled: None,
         roost: Some(RoostSettings {
@@ -85,7 +95,11 @@ pub fn process_configuration(row: &ServerRow, reader: Reader) -> ProcessConfigur
         (None, Reader::Stock) => vec!["regex:.*".to_owned()],
     };
     ProcessConfiguration {
-        startup: Startup { done, user_interaction: Vec::new(), strip_ansi: true },
+        startup: Startup {
+            done,
+            user_interaction: Vec::new(),
+            strip_ansi: true,
+        },
         stop: stop(row.stop.as_deref()),
         configs: Vec::new(),
     }
@@ -94,11 +108,20 @@ pub fn process_configuration(row: &ServerRow, reader: Reader) -> ProcessConfigur
 /// `^C` and `^SIGTERM` are signals, `^^C` is SIGKILL, anything else is a command; nothing is the runtime's own way.
 pub fn stop(text: Option<&str>) -> Stop {
     let Some(text) = text.filter(|t| !t.is_empty()) else {
-        return Stop { kind: "stop".to_owned(), value: None };
+        return Stop {
+            kind: "stop".to_owned(),
+            value: None,
+        };
     };
     match text.strip_prefix('^') {
-        Some(name) if !name.is_empty() => Stop { kind: "signal".to_owned(), value: Some(signal(name)) },
-        _ => Stop { kind: "command".to_owned(), value: Some(text.to_owned()) },
+        Some(name) if !name.is_empty() => Stop {
+            kind: "signal".to_owned(),
+            value: Some(signal(name)),
+        },
+        _ => Stop {
+            kind: "command".to_owned(),
+            value: Some(text.to_owned()),
+        },
     }
 }
 
@@ -127,7 +150,9 @@ fn environment(row: &ServerRow) -> BTreeMap<String, String> {
 pub fn invocation(row: &ServerRow) -> String {
     match &row.startup {
         Some(startup) => startup.clone(),
-        None => shlex::try_join(row.command.iter().map(String::as_str)).unwrap_or_else(|_| row.command.join(" ")),
+        None => {
+            shlex::try_join(row.command.iter().map(String::as_str)).unwrap_or_else(|_| row.command.join(" "))
+        }
     }
 }
 
@@ -149,11 +174,21 @@ fn allocations(row: &ServerRow) -> Allocations {
         }
     }
     let default = match row.ports.first() {
-        Some(first) => Allocation { ip: first.ip.clone(), port: first.port },
+        Some(first) => Allocation {
+            ip: first.ip.clone(),
+            port: first.port,
+        },
         // Daemons fail without one; port 0 means none.
-        None => Allocation { ip: "127.0.0.1".to_owned(), port: 0 },
+        None => Allocation {
+            ip: "127.0.0.1".to_owned(),
+            port: 0,
+        },
     };
-    Allocations { force_outgoing_ip: false, default, mappings }
+    Allocations {
+        force_outgoing_ip: false,
+        default,
+        mappings,
+    }
 }
 
 #[cfg(test)]
@@ -180,9 +215,18 @@ mod tests {
             pull: Pull::Missing,
             dir: None,
             ports: vec![
-                Port { ip: "0.0.0.0".into(), port: 25565 },
-                Port { ip: "0.0.0.0".into(), port: 25575 },
-                Port { ip: "::1".into(), port: 9 },
+                Port {
+                    ip: "0.0.0.0".into(),
+                    port: 25565,
+                },
+                Port {
+                    ip: "0.0.0.0".into(),
+                    port: 25575,
+                },
+                Port {
+                    ip: "::1".into(),
+                    port: 9,
+                },
             ],
             memory: 512,
             cpu: 150,
@@ -190,7 +234,11 @@ mod tests {
             done: Some("Done".into()),
             stop: Some("^C".into()),
             stop_timeout: 30,
-            env: [("EMPTY".to_owned(), String::new()), ("N".to_owned(), "25565".to_owned())].into(),
+            env: [
+                ("EMPTY".to_owned(), String::new()),
+                ("N".to_owned(), "25565".to_owned()),
+            ]
+            .into(),
             suspended: false,
             status: None,
             state: None,
@@ -203,18 +251,42 @@ mod tests {
     fn a_stock_daemon_finds_every_key_it_insists_on() {
         let value = serde_json::to_value(remote_server(&row(), Reader::Stock)).unwrap();
         let settings = &value["settings"];
-        assert_eq!(settings["allocations"]["mappings"], json!({"0.0.0.0": [25565, 25575], "::1": [9]}));
-        assert_eq!(settings["allocations"]["default"], json!({"ip": "0.0.0.0", "port": 25565}));
+        assert_eq!(
+            settings["allocations"]["mappings"],
+            json!({"0.0.0.0": [25565, 25575], "::1": [9]})
+        );
+        assert_eq!(
+            settings["allocations"]["default"],
+            json!({"ip": "0.0.0.0", "port": 25565})
+        );
         assert_eq!(settings["environment"]["STARTUP"], "java -jar 'my server.jar'");
         assert_eq!(settings["environment"]["EMPTY"], "");
-        assert_eq!(settings["environment"]["P_SERVER_UUID"], Uuid::from_u128(1).to_string());
+        assert_eq!(
+            settings["environment"]["P_SERVER_UUID"],
+            Uuid::from_u128(1).to_string()
+        );
         assert!(settings["environment"]["P_SERVER_LOCATION"].is_string());
-        assert!(settings["environment"].as_object().unwrap().values().all(serde_json::Value::is_string));
+        assert!(
+            settings["environment"]
+                .as_object()
+                .unwrap()
+                .values()
+                .all(serde_json::Value::is_string)
+        );
         assert_eq!(settings["skip_egg_scripts"], true);
         assert!(settings["egg"]["id"].is_string() && settings["mounts"] == json!([]));
-        assert_eq!((&settings["build"]["oom_disabled"], &settings["build"]["oom_killer"]), (&json!(false), &json!(true)));
+        assert_eq!(
+            (
+                &settings["build"]["oom_disabled"],
+                &settings["build"]["oom_killer"]
+            ),
+            (&json!(false), &json!(true))
+        );
         assert_eq!(value["process_configuration"]["startup"]["done"], json!(["Done"]));
-        assert_eq!(value["process_configuration"]["stop"], json!({"type": "signal", "value": "SIGINT"}));
+        assert_eq!(
+            value["process_configuration"]["stop"],
+            json!({"type": "signal", "value": "SIGINT"})
+        );
         assert_eq!(value["process_configuration"]["configs"], json!([]));
     }
 
@@ -224,14 +296,23 @@ mod tests {
         let read: RemoteServerDetail = serde_json::from_value(value).unwrap();
         let roost = read.settings.roost.unwrap();
         assert_eq!(roost.command, row().command);
-        assert_eq!((roost.identifier.as_str(), roost.stop_timeout_secs), ("lobby", 30));
+        assert_eq!(
+            (roost.identifier.as_str(), roost.stop_timeout_secs),
+            ("lobby", 30)
+        );
     }
 
     #[test]
     fn without_a_port_daemons_are_told_port_0() {
-        let bare = ServerRow { ports: Vec::new(), ..row() };
+        let bare = ServerRow {
+            ports: Vec::new(),
+            ..row()
+        };
         let value = serde_json::to_value(settings(&bare)).unwrap();
-        assert_eq!(value["allocations"]["default"], json!({"ip": "127.0.0.1", "port": 0}));
+        assert_eq!(
+            value["allocations"]["default"],
+            json!({"ip": "127.0.0.1", "port": 0})
+        );
         assert_eq!(value["allocations"]["mappings"], json!({}));
     }
 
@@ -259,15 +340,29 @@ mod tests {
     #[test]
     fn without_done_a_stock_daemon_takes_any_line() {
         let silent = ServerRow { done: None, ..row() };
-        assert!(process_configuration(&silent, Reader::Roost).startup.done.is_empty());
-        assert_eq!(process_configuration(&silent, Reader::Stock).startup.done, ["regex:.*"]);
-        assert_eq!(Reader::of_agent("Pterodactyl Wings/v1.11.0 (id:abc)"), Reader::Stock);
+        assert!(
+            process_configuration(&silent, Reader::Roost)
+                .startup
+                .done
+                .is_empty()
+        );
+        assert_eq!(
+            process_configuration(&silent, Reader::Stock).startup.done,
+            ["regex:.*"]
+        );
+        assert_eq!(
+            Reader::of_agent("Pterodactyl Wings/v1.11.0 (id:abc)"),
+            Reader::Stock
+        );
         assert_eq!(Reader::of_agent("Roost/0.1.0"), Reader::Roost);
     }
 
     #[test]
     fn never_pull_is_a_tilde() {
-        let local = ServerRow { pull: Pull::Never, ..row() };
+        let local = ServerRow {
+            pull: Pull::Never,
+            ..row()
+        };
         assert_eq!(settings(&local).container.image, "~debian:12");
     }
 }

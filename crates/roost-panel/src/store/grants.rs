@@ -1,6 +1,6 @@
 //! What subusers may do on which server.
 
-use super::{Result, Store, StoreError, Tx, UserRow, change, rows};
+use super::{Result, Store, StoreError, Tx, UserRow, change, rows, tx_rows};
 use uuid::Uuid;
 
 /// Somebody's rights on a server.
@@ -57,6 +57,36 @@ impl Store {
 }
 
 impl Tx {
+    /// One user's rights on a server, as this change sees them.
+    pub async fn grant(&mut self, server: Uuid, user: Uuid) -> Result<Option<Vec<String>>> {
+        let found: Option<(String,)> = tx_rows!(
+            fetch_optional,
+            (String,),
+            self,
+            "SELECT permissions FROM grants WHERE server_uuid = $1 AND user_uuid = $2",
+            server.to_string(),
+            user.to_string()
+        )?;
+        found
+            .map(|(permissions,)| read_permissions(&permissions))
+            .transpose()
+    }
+
+    /// Everybody with rights on a server.
+    pub async fn granted_users(&mut self, server: Uuid) -> Result<Vec<Uuid>> {
+        let found: Vec<(String,)> = tx_rows!(
+            fetch_all,
+            (String,),
+            self,
+            "SELECT user_uuid FROM grants WHERE server_uuid = $1 ORDER BY user_uuid",
+            server.to_string()
+        )?;
+        Ok(found
+            .iter()
+            .filter_map(|(user,)| Uuid::try_parse(user).ok())
+            .collect())
+    }
+
     /// Sets somebody's rights. Who had some already keeps the time since when.
     pub async fn set_grant(
         &mut self,

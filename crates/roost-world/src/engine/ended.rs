@@ -31,6 +31,7 @@ pub(super) fn own(dir: &Path) -> Result<()> {
 }
 
 /// Clears up after engines whose owner is gone.
+#[expect(clippy::print_stderr, reason = "a test has no other place for it")]
 pub(super) fn sweep() {
     let Ok(entries) = fs::read_dir(std::env::temp_dir()) else {
         return;

@@ -25,6 +25,8 @@ impl RootFs {
         for sub in ["bin", "etc", "home/container", "tmp", "usr/bin", "var"] {
             std::fs::create_dir_all(dir.path().join(sub))?;
         }
+        // A container's own `/tmp` gets the mode of the image's.
+        std::fs::set_permissions(dir.path().join("tmp"), PermissionsExt::from_mode(0o1777))?;
         let root = Self(dir);
         let list = Command::new(BUSYBOX)
             .arg("--list")

@@ -2,11 +2,13 @@
 //!
 //! When to ask, and what an end means for the server, is the driver's business.
 
-use super::{Engine, EngineError, RETRY, refused, spec::LABEL_RUN};
+use super::{Engine, EngineError, RETRY, refused};
 use bollard::{
     errors::Error,
     models::ContainerInspectResponse,
-    query_parameters::{KillContainerOptionsBuilder, RemoveContainerOptionsBuilder, WaitContainerOptionsBuilder},
+    query_parameters::{
+        KillContainerOptionsBuilder, RemoveContainerOptionsBuilder, WaitContainerOptionsBuilder,
+    },
 };
 use futures_util::StreamExt;
 use std::time::Duration;
@@ -41,28 +43,28 @@ pub enum StreamEnd {
 }
 
 impl Engine {
-    /// Asks the engine what the end of the stream of `run` means. While the engine is away, this waits for it.
-    pub async fn after_stream(&self, server: Uuid, run: Uuid) -> StreamEnd {
-        match tokio::time::timeout(LINGER, self.wait_exit(server, run)).await {
+    /// Asks the engine what the end of a container's stream means. While the engine is away, this waits for it.
+    pub async fn after_stream(&self, server: Uuid) -> StreamEnd {
+        match tokio::time::timeout(LINGER, self.wait_exit(server)).await {
             Ok(ended) => return StreamEnd::Ended(ended),
-            Err(_) => tracing::info!(%server, %run, "a container's stream has ended, the container has not"),
+            Err(_) => tracing::info!(%server, "a container's stream has ended, the container has not"),
         }
         // Whether the engine is slow or the container alive is not known yet.
         loop {
-            match self.own(server, run).await {
+            match self.inspect(&server.to_string()).await {
                 Ok(inspected) if is_running(&inspected) => return StreamEnd::Alive,
-                Ok(_) | Err(EngineError::Gone) => return StreamEnd::Ended(self.wait_exit(server, run).await),
+                Ok(_) | Err(EngineError::Gone) => return StreamEnd::Ended(self.wait_exit(server).await),
                 Err(_) => tokio::time::sleep(RETRY).await,
             }
         }
     }
 
-    /// Waits until the container of `run` has ended, and says how. The engine reports the end by itself; while the
+    /// Waits until the server's container has ended, and says how. The engine reports the end by itself; while the
     /// engine is away, it is asked again each second.
-    pub async fn wait_exit(&self, server: Uuid, run: Uuid) -> Ended {
+    pub async fn wait_exit(&self, server: Uuid) -> Ended {
         let mut told = false;
         loop {
-            match self.try_wait(server, run).await {
+            match self.try_wait(&server.to_string()).await {
                 Ok(Some(ended)) => return ended,
                 Ok(None) => {}
                 Err(EngineError::Gone) => {
@@ -73,7 +75,7 @@ impl Engine {
                 }
                 Err(e) if !told => {
                     told = true;
-                    tracing::warn!(%server, %run, error = %e, "the end of a container can't be waited for; trying on");
+                    tracing::warn!(%server, error = %e, "the end of a container can't be waited for; trying on");
                 }
                 Err(_) => {}
             }
@@ -82,12 +84,20 @@ impl Engine {
     }
 
     /// `None`: the engine stopped waiting, and the container still runs.
-    async fn try_wait(&self, server: Uuid, run: Uuid) -> Result<Option<Ended>, EngineError> {
-        let id = container_id(&self.own(server, run).await?);
-        let options = WaitContainerOptionsBuilder::default().condition("not-running").build();
+    async fn try_wait(&self, name: &str) -> Result<Option<Ended>, EngineError> {
+        // By id: a container that is made anew under this name is another.
+        let id = self.inspect(name).await?.id.unwrap_or_default();
+        let options = WaitContainerOptionsBuilder::default()
+            .condition("not-running")
+            .build();
         // Its answer has the exit code, but not the OOM flag, and is lost if the container is removed meanwhile.
-        let answer = self.client().await?.wait_container(&id, Some(options)).next().await;
-        match self.own(server, run).await {
+        let answer = self
+            .client()
+            .await?
+            .wait_container(&id, Some(options))
+            .next()
+            .await;
+        match self.inspect(&id).await {
             Ok(inspected) if is_running(&inspected) => Ok(None),
             Ok(inspected) => Ok(Some(ended(&inspected))),
             Err(EngineError::Gone) => match answer {
@@ -122,7 +132,11 @@ impl Engine {
 
     async fn send(&self, server: Uuid, signal: &str) -> Result<(), EngineError> {
         let options = KillContainerOptionsBuilder::default().signal(signal).build();
-        let sent = self.client().await?.kill_container(&server.to_string(), Some(options)).await;
+        let sent = self
+            .client()
+            .await?
+            .kill_container(&server.to_string(), Some(options))
+            .await;
         match sent {
             Ok(()) => Ok(()),
             Err(e) => match refused(&e) {
@@ -140,9 +154,17 @@ impl Engine {
     }
 
     pub(super) async fn remove_named(&self, name: &str) -> Result<(), EngineError> {
-        let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
+        let options = RemoveContainerOptionsBuilder::default()
+            .force(true)
+            .v(true)
+            .build();
         loop {
-            match self.client().await?.remove_container(name, Some(options.clone())).await {
+            match self
+                .client()
+                .await?
+                .remove_container(name, Some(options.clone()))
+                .await
+            {
                 Ok(()) => return Ok(()),
                 Err(e) => match refused(&e) {
                     Some(404) => return Ok(()),
@@ -161,24 +183,12 @@ impl Engine {
             _ => self.failed("look at the container", e),
         })
     }
-
-    /// The server's container, if it is still the one of `run`.
-    pub(super) async fn own(&self, server: Uuid, run: Uuid) -> Result<ContainerInspectResponse, EngineError> {
-        let inspected = self.inspect(&server.to_string()).await?;
-        let label = inspected
-            .config
-            .as_ref()
-            .and_then(|config| config.labels.as_ref()?.get(LABEL_RUN));
-        if label.is_some_and(|label| *label == run.to_string()) {
-            Ok(inspected)
-        } else {
-            Err(EngineError::Gone)
-        }
-    }
 }
 
-pub(super) fn container_id(inspected: &ContainerInspectResponse) -> String {
-    inspected.id.clone().unwrap_or_default()
+/// The main process, as the node's kernel numbers it.
+pub(super) fn main_process(inspected: &ContainerInspectResponse) -> Option<u32> {
+    let pid = inspected.state.as_ref()?.pid?;
+    u32::try_from(pid).ok().filter(|pid| *pid != 0)
 }
 
 pub(super) fn is_running(inspected: &ContainerInspectResponse) -> bool {

@@ -113,10 +113,14 @@ impl Engine {
         let mut told = Instant::now();
         while let Some(step) = steps.next().await {
             let step = step.map_err(|e| sentence_of(&e))?;
-            tell.take(&step).into_iter().for_each(|line| progress(Notice::install(line)));
+            tell.take(&step)
+                .into_iter()
+                .for_each(|line| progress(Notice::install(line)));
             if told.elapsed() >= PROGRESS_EVERY {
                 told = Instant::now();
-                tell.downloaded().into_iter().for_each(|line| progress(Notice::install(line)));
+                tell.downloaded()
+                    .into_iter()
+                    .for_each(|line| progress(Notice::install(line)));
             }
         }
         Ok(())
@@ -156,7 +160,8 @@ impl PullProgress {
             && self.bytes.len() < LAYERS_MAX
         {
             let total = detail.total.unwrap_or(0);
-            self.bytes.insert(id.clone(), (detail.current.unwrap_or(0), total));
+            self.bytes
+                .insert(id.clone(), (detail.current.unwrap_or(0), total));
         }
         if matches!(status.as_str(), "Download complete" | "Pull complete")
             && let Some((current, total)) = self.bytes.get_mut(&id)
@@ -223,11 +228,17 @@ mod tests {
             ..CreateImageInfo::default()
         };
         let mut tell = PullProgress::default();
-        assert_eq!(tell.take(&step("Downloading", 1)).as_deref(), Some("abc: Downloading"));
+        assert_eq!(
+            tell.take(&step("Downloading", 1)).as_deref(),
+            Some("abc: Downloading")
+        );
         assert_eq!(tell.take(&step("Downloading", 1 << 20)), None);
         assert_eq!(tell.downloaded().as_deref(), Some("Downloaded 1 of 4 MiB"));
         assert_eq!(tell.downloaded(), None);
-        assert_eq!(tell.take(&step("Pull complete", 0)).as_deref(), Some("abc: Pull complete"));
+        assert_eq!(
+            tell.take(&step("Pull complete", 0)).as_deref(),
+            Some("abc: Pull complete")
+        );
         assert_eq!(tell.downloaded().as_deref(), Some("Downloaded 4 of 4 MiB"));
     }
 }

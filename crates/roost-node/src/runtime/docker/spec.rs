@@ -59,7 +59,11 @@ pub(super) fn server(
     folders.insert(0, mounts::bind(&launch.dir, mounts::HOME, false));
 
     let mut host = host_config(rules, network, podman);
-    limits::apply(&launch.settings.build, rules.docker.container_pid_limit, &mut host);
+    limits::apply(
+        &launch.settings.build,
+        rules.docker.container_pid_limit,
+        &mut host,
+    );
     host.mounts = Some(folders);
     host.readonly_rootfs = Some(true);
     host.security_opt = Some(vec!["no-new-privileges".to_owned()]);
@@ -77,7 +81,11 @@ pub(super) fn server(
     labels.extend(own_labels(launch.uuid, launch.run, TYPE_SERVER));
     let mut env = environment(&launch.settings, launch, rules);
     let image_env = image.env.as_deref().unwrap_or_default();
-    if !image_env.iter().chain(&env).any(|entry| entry.starts_with("HOME=")) {
+    if !image_env
+        .iter()
+        .chain(&env)
+        .any(|entry| entry.starts_with("HOME="))
+    {
         env.push(format!("HOME={}", mounts::HOME));
     }
     let body = ContainerCreateBody {
@@ -129,10 +137,19 @@ fn log_config(podman: bool) -> HostConfigLogConfig {
         ("mode", "blocking"),
     ];
     // Podman has one file, no `local` driver, and refuses options that it doesn't know.
-    let (driver, options) = if podman { ("k8s-file", &options[..1]) } else { ("local", options) };
+    let (driver, options) = if podman {
+        ("k8s-file", &options[..1])
+    } else {
+        ("local", options)
+    };
     HostConfigLogConfig {
         typ: Some(driver.to_owned()),
-        config: Some(options.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()),
+        config: Some(
+            options
+                .iter()
+                .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+                .collect(),
+        ),
     }
 }
 
@@ -227,7 +244,9 @@ mod tests {
     }
 
     fn body(launch: &Launch, image: &ImageConfig) -> ContainerCreateBody {
-        server(launch, &rules(), "i:1", image, "bridge".to_owned(), false).unwrap().0
+        server(launch, &rules(), "i:1", image, "bridge".to_owned(), false)
+            .unwrap()
+            .0
     }
 
     #[test]

@@ -2,21 +2,23 @@
 //!
 //! How the container looks is `spec`'s business; what the keeper says is the pump's.
 
-use super::{DockerRules, Engine, EngineError, Notice, image::ImageName, limits::COMMON_IO_WEIGHT, spec};
+use super::{
+    DockerRules, Engine, EngineError, Keepers, Notice, exit, image::ImageName, keepers::Held,
+    limits::COMMON_IO_WEIGHT, spec,
+};
 use crate::runtime::{Launch, Running, StartError};
 use bollard::query_parameters::{CreateContainerOptionsBuilder, ResizeContainerTTYOptionsBuilder};
-use std::path::Path;
+use std::os::unix::net::UnixStream;
 use uuid::Uuid;
 
 impl Engine {
-    /// Starts the server in a new container; an old one of this server is removed. `keeper` is the program that holds
-    /// the container's stream (`roost` itself); lines for the console go to `progress`. Dropping the future calls the
-    /// start off.
+    /// Starts the server in a new container; an old one of this server is removed. Lines for the console
+    /// go to `progress`. Dropping the future calls the start off.
     pub async fn start(
         &self,
         launch: &Launch,
         rules: &DockerRules,
-        keeper: &Path,
+        keepers: &impl Keepers,
         progress: &(dyn Fn(Notice) + Send + Sync),
     ) -> Result<Running, StartError> {
         let image = ImageName::parse(&launch.settings.container.image).ok_or_else(|| {
@@ -30,7 +32,9 @@ impl Engine {
             .await?;
         let podman = self.connection().await?.podman;
         let (body, refused) = spec::server(launch, rules, &image.reference, &own, network, podman)?;
-        refused.into_iter().for_each(|line| progress(Notice::daemon(line)));
+        refused
+            .into_iter()
+            .for_each(|line| progress(Notice::daemon(line)));
 
         let name = launch.uuid.to_string();
         self.remove_named(&name).await?;
@@ -45,7 +49,7 @@ impl Engine {
             engine: self.clone(),
             server: Some(launch.uuid),
         };
-        let started = self.attach_and_start(launch, keeper, &made.id).await;
+        let started = self.attach_and_start(launch, keepers, &made.id).await;
         if started.is_ok() {
             undo.server = None;
         } else {
@@ -59,6 +63,47 @@ impl Engine {
             not_enforced: not_enforced(&made.warnings, launch.settings.build.io_weight),
         })
     }
+}
+
+impl Engine {
+    /// The keeper has to hold the stream before the first byte can come.
+    async fn attach_and_start(
+        &self,
+        launch: &Launch,
+        keepers: &impl Keepers,
+        id: &str,
+    ) -> Result<(UnixStream, Option<u32>), EngineError> {
+        let link = keepers
+            .attach(launch, self.socket(), id)
+            .await
+            .map_err(|why| no_keeper(&why))?;
+        let held = Held {
+            run: launch.run,
+            link: Some(link),
+        };
+        let client = self.client().await?;
+        client
+            .start_container(id, None)
+            .await
+            .map_err(|e| self.failed("start the server's container", e))?;
+        let (columns, rows) = launch.roost.terminal;
+        let size = ResizeContainerTTYOptionsBuilder::default()
+            .w(columns.into())
+            .h(rows.into())
+            .build();
+        // A program that has ended already has no terminal; how it ended is told by its exit.
+        if let Err(e) = client.resize_container_tty(id, size).await {
+            tracing::debug!(server = %launch.uuid, error = %e, "the terminal keeps its size");
+        }
+        let pid = exit::main_process(&self.inspect(id).await?);
+        let link = held.keep().ok_or(EngineError::Gone)?;
+        Ok((link, pid))
+    }
+}
+
+/// Words for a keeper that could not be made.
+pub(super) fn no_keeper(why: &str) -> EngineError {
+    EngineError::Unusable(format!("The container's output can't be held: {why}."))
 }
 
 /// Removes the container of a start that did not come to its end.
@@ -97,7 +142,9 @@ fn not_enforced(warnings: &[String], io_weight: u16) -> Vec<String> {
         .map(|warning| warning.trim())
         .filter(|warning| !warning.is_empty())
         .filter(|warning| {
-            let about_weight = ["Block I/O weight", "blkio weight", "BlkioWeight"].iter().any(|words| warning.contains(words));
+            let about_weight = ["Block I/O weight", "blkio weight", "BlkioWeight"]
+                .iter()
+                .any(|words| warning.contains(words));
             !about_weight || io_weight != COMMON_IO_WEIGHT
         })
         .map(|warning| format!("Docker does not enforce a limit here: {warning}"))

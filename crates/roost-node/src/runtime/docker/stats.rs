@@ -21,7 +21,9 @@ pub struct Sampler {
 
 impl std::fmt::Debug for Sampler {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Sampler").field("started_at", &self.started_at).finish_non_exhaustive()
+        f.debug_struct("Sampler")
+            .field("started_at", &self.started_at)
+            .finish_non_exhaustive()
     }
 }
 
@@ -55,10 +57,17 @@ impl Engine {
         let inspected = self.inspect(&server.to_string()).await?;
         let started_at = millis(inspected.state.and_then(|state| state.started_at).as_deref());
         let options = StatsOptionsBuilder::default().stream(false).build();
-        let answer = self.client().await?.stats(&server.to_string(), Some(options)).next().await;
+        let answer = self
+            .client()
+            .await?
+            .stats(&server.to_string(), Some(options))
+            .next()
+            .await;
         match answer {
             Some(Ok(stats)) => {
-                let read = millis(stats.read.as_deref()).filter(|read| *read > 0).ok_or(EngineError::Gone)?;
+                let read = millis(stats.read.as_deref())
+                    .filter(|read| *read > 0)
+                    .ok_or(EngineError::Gone)?;
                 Ok(sample(&stats, read, started_at))
             }
             Some(Err(e)) if refused(&e) == Some(404) => Err(EngineError::Gone),
@@ -75,12 +84,14 @@ fn millis(time: Option<&str>) -> Option<Millis> {
 /// `read` and `started_at` are both times of the engine's clock.
 fn sample(stats: &ContainerStatsResponse, read: Millis, started_at: Option<Millis>) -> Sample {
     let memory = stats.memory_stats.clone().unwrap_or_default();
-    let network = stats.networks.iter().flatten().fold(NetworkStats::default(), |sum, (_, one)| {
-        NetworkStats {
+    let network = stats
+        .networks
+        .iter()
+        .flatten()
+        .fold(NetworkStats::default(), |sum, (_, one)| NetworkStats {
             rx_bytes: sum.rx_bytes.saturating_add(one.rx_bytes.unwrap_or(0)),
             tx_bytes: sum.tx_bytes.saturating_add(one.tx_bytes.unwrap_or(0)),
-        }
-    });
+        });
     let uptime = started_at.map_or(0, |start| read.saturating_sub(start));
     Sample {
         memory_bytes: used(&memory),
@@ -89,7 +100,10 @@ fn sample(stats: &ContainerStatsResponse, read: Millis, started_at: Option<Milli
         network,
         uptime: u64::try_from(uptime).unwrap_or(0),
         // On the node's own network the engine measures none.
-        network_measured: stats.networks.as_ref().is_some_and(|networks| !networks.is_empty()),
+        network_measured: stats
+            .networks
+            .as_ref()
+            .is_some_and(|networks| !networks.is_empty()),
         ..Sample::default()
     }
 }
@@ -99,7 +113,11 @@ fn used(memory: &ContainerMemoryStats) -> u64 {
     let usage = memory.usage.unwrap_or(0);
     let details = memory.stats.as_ref();
     let inactive = details
-        .and_then(|details| details.get("total_inactive_file").or_else(|| details.get("inactive_file")))
+        .and_then(|details| {
+            details
+                .get("total_inactive_file")
+                .or_else(|| details.get("inactive_file"))
+        })
         .copied()
         .unwrap_or(0);
     if inactive < usage { usage - inactive } else { usage }
@@ -118,7 +136,10 @@ fn cpu(before: Option<&ContainerCpuStats>, now: Option<&ContainerCpuStats>) -> f
         return 0.0;
     }
     let cores = now.online_cpus.filter(|cores| *cores > 0).unwrap_or(1);
-    #[expect(clippy::cast_precision_loss, reason = "differences of nanoseconds within seconds")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "differences of nanoseconds within seconds"
+    )]
     let share = used as f64 / passed as f64;
     (share * f64::from(cores) * 100_000.0).round() / 1000.0
 }
@@ -139,12 +160,17 @@ mod tests {
 
     #[test]
     fn figures_follow_the_formulas() {
-        let stats = answer(r#"{"usage":1000,"limit":5000,"stats":{"total_inactive_file":300,"inactive_file":1}}"#);
+        let stats =
+            answer(r#"{"usage":1000,"limit":5000,"stats":{"total_inactive_file":300,"inactive_file":1}}"#);
         let read = millis(stats.read.as_deref()).unwrap();
         let sample = sample(&stats, read, Some(read - 4500));
         assert_eq!(sample.memory_bytes, 700);
         assert_eq!(sample.memory_limit_bytes, 5000);
-        assert!((sample.cpu_absolute - 150.0).abs() < 1e-9, "{}", sample.cpu_absolute);
+        assert!(
+            (sample.cpu_absolute - 150.0).abs() < 1e-9,
+            "{}",
+            sample.cpu_absolute
+        );
         assert_eq!((sample.network.rx_bytes, sample.network.tx_bytes), (111, 8));
         assert_eq!(sample.uptime, 4500);
         assert!(sample.network_measured);

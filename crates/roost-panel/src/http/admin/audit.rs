@@ -88,10 +88,11 @@ async fn filter(app: &App, wanted: &Wanted) -> ApiResult<AuditFilter> {
         ..AuditFilter::default()
     };
     if let Some(since) = &wanted.since {
-        let since = parse_rfc3339(since).ok_or_else(|| {
+        let since = since.parse().ok().or_else(|| parse_rfc3339(since));
+        let since = since.ok_or_else(|| {
             ApiError::new(
                 422,
-                "since: a time such as 2026-11-24T08:20:00Z, with its offset from UTC.",
+                "since: a time such as 2026-11-24T08:20:00Z with its offset from UTC, or milliseconds since 1970.",
             )
         })?;
         filter.since = Some(since);

@@ -51,10 +51,16 @@ mod tests {
     #[test]
     fn pages_are_within_bounds_whatever_is_asked() {
         assert_eq!(Page::read(None, None, 50), Page { number: 1, rows: 50 });
-        assert_eq!(Page::read(Some("0"), Some("1000"), 50), Page { number: 1, rows: 100 });
+        assert_eq!(
+            Page::read(Some("0"), Some("1000"), 50),
+            Page { number: 1, rows: 100 }
+        );
         assert_eq!(Page::read(Some("-3"), Some("0"), 50), Page { number: 1, rows: 1 });
         assert_eq!(Page::read(Some("x"), Some(""), 25), Page { number: 1, rows: 25 });
-        assert_eq!(Page::read(Some("9223372036854775807"), Some("100"), 50).offset(), 99_999_900);
+        assert_eq!(
+            Page::read(Some("9223372036854775807"), Some("100"), 50).offset(),
+            99_999_900
+        );
     }
 
     #[test]

@@ -175,9 +175,14 @@ pub fn permissions() -> Value {
     let groups: Map<String, Value> = CATALOGUE
         .iter()
         .map(|(group, description, keys)| {
-            let keys: Map<String, Value> =
-                keys.iter().map(|(key, meaning)| ((*key).to_owned(), (*meaning).into())).collect();
-            ((*group).to_owned(), json!({"description": description, "keys": keys}))
+            let keys: Map<String, Value> = keys
+                .iter()
+                .map(|(key, meaning)| ((*key).to_owned(), (*meaning).into()))
+                .collect();
+            (
+                (*group).to_owned(),
+                json!({"description": description, "keys": keys}),
+            )
         })
         .collect();
     json!({"object": "system_permissions", "attributes": {"permissions": groups}})
