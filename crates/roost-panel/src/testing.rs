@@ -7,6 +7,7 @@
 //! ```
 
 mod postgres;
+pub(crate) mod scene;
 
 use crate::panel::{Panel, PanelOptions};
 use axum::body::Body;

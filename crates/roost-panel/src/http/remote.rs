@@ -42,7 +42,10 @@ pub fn routes() -> Router<App> {
         .route(&of("transfer/success"), any(no_transfer))
         .route(&of("transfer/failure"), any(no_transfer))
         .route(&of("archive"), any(no_transfer))
-        .route("/api/remote/activity", post(activity::take).layer(DefaultBodyLimit::max(BATCH_MAX)))
+        .route(
+            "/api/remote/activity",
+            post(activity::take).layer(DefaultBodyLimit::max(BATCH_MAX)),
+        )
         .route("/api/remote/sftp/auth", post(no_sftp))
         .route("/api/remote/backups/{backup}", any(no_backup))
         .route("/api/remote/backups/{backup}/{*rest}", any(no_backup))
@@ -59,8 +62,14 @@ impl FromRequestParts<App> for CallingNode {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let sent = parts.headers.get(header::AUTHORIZATION);
         let text = sent.and_then(|v| v.to_str().ok()).unwrap_or_default().trim();
-        let Some((_, token)) = text.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")) else {
-            return Err(ApiError::new(401, "Send the node's credential: Authorization: Bearer TOKEN_ID.TOKEN"));
+        let Some((_, token)) = text
+            .split_once(' ')
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        else {
+            return Err(ApiError::new(
+                401,
+                "Send the node's credential: Authorization: Bearer TOKEN_ID.TOKEN",
+            ));
         };
         let (token_id, secret) = token
             .trim()
@@ -90,11 +99,21 @@ impl FromRequestParts<App> for OwnServer {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let CallingNode(node) = CallingNode::from_request_parts(parts, app).await?;
-        let params = RawPathParams::from_request_parts(parts, app).await.map_err(|_| ApiError::no_such_server())?;
-        let uuid = params.iter().find_map(|(name, value)| (name == "server").then(|| Uuid::try_parse(value).ok()));
+        let params = RawPathParams::from_request_parts(parts, app)
+            .await
+            .map_err(|_| ApiError::no_such_server())?;
+        let uuid = params
+            .iter()
+            .find_map(|(name, value)| (name == "server").then(|| Uuid::try_parse(value).ok()));
         let uuid = uuid.flatten().ok_or_else(ApiError::no_such_server)?;
-        let server = app.store.server(&ServerRef::Uuid(uuid)).await?.filter(|s| s.node == Some(node.uuid));
-        server.map(|server| Self { node, server }).ok_or_else(ApiError::no_such_server)
+        let server = app
+            .store
+            .server(&ServerRef::Uuid(uuid))
+            .await?
+            .filter(|s| s.node == Some(node.uuid));
+        server
+            .map(|server| Self { node, server })
+            .ok_or_else(ApiError::no_such_server)
     }
 }
 

@@ -29,7 +29,13 @@ const LATE_MAX: i64 = 90 * 24 * 3600 * 1000;
 
 /// A node, as the audit names it.
 pub fn node_actor() -> Actor {
-    Actor { user: None, address: None, via: "node", credential: None, uid: None }
+    Actor {
+        user: None,
+        address: None,
+        via: "node",
+        credential: None,
+        uid: None,
+    }
 }
 
 /// Writes a batch down. Rows of other nodes' servers, of foreign events, or that can't be read are left out: a node that
@@ -40,7 +46,10 @@ pub async fn take(app: &App, node: &NodeRow, rows: Vec<Value>) -> Result<()> {
     let mut entries = Vec::with_capacity(rows.len());
     let mut left_out = 0_usize;
     for value in rows {
-        let Some(row) = serde_json::from_value::<Activity>(value).ok().filter(|row| is_event(&row.event)) else {
+        let Some(row) = serde_json::from_value::<Activity>(value)
+            .ok()
+            .filter(|row| is_event(&row.event))
+        else {
             left_out += 1;
             continue;
         };
@@ -79,7 +88,13 @@ pub async fn take(app: &App, node: &NodeRow, rows: Vec<Value>) -> Result<()> {
     Ok(())
 }
 
-fn entry(node: &NodeRow, server: &ServerRow, user: Option<(Uuid, String)>, row: Activity, now: i64) -> AuditEntry {
+fn entry(
+    node: &NodeRow,
+    server: &ServerRow,
+    user: Option<(Uuid, String)>,
+    row: Activity,
+    now: i64,
+) -> AuditEntry {
     let id = row_id(node.uuid, &row);
     let mut details = details(row.metadata.unwrap_or_default());
     if user.is_none()
@@ -88,7 +103,9 @@ fn entry(node: &NodeRow, server: &ServerRow, user: Option<(Uuid, String)>, row: 
         details.insert("user".to_owned(), cut(&unknown, 64).into());
     }
     let reported = parse_rfc3339(&row.timestamp);
-    let time = reported.filter(|at| (now - LATE_MAX..=now + AHEAD_MAX).contains(at)).map_or(now, |at| at.min(now));
+    let time = reported
+        .filter(|at| (now - LATE_MAX..=now + AHEAD_MAX).contains(at))
+        .map_or(now, |at| at.min(now));
     if reported != Some(time) {
         details.insert("reported_time".to_owned(), cut(&row.timestamp, 64).into());
     }
@@ -122,7 +139,9 @@ fn is_event(event: &str) -> bool {
 /// Stock daemons send `host:port` here and there.
 fn address(text: &str) -> Option<IpAddr> {
     let text = text.trim();
-    text.parse::<IpAddr>().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|a| a.ip()))
+    text.parse::<IpAddr>()
+        .ok()
+        .or_else(|| text.parse::<SocketAddr>().ok().map(|a| a.ip()))
 }
 
 fn details(metadata: Map<String, Value>) -> Map<String, Value> {
@@ -154,12 +173,19 @@ mod tests {
     #[test]
     fn only_events_of_servers_are_taken() {
         assert!(is_event("server:console.command") && is_event("server:power.start"));
-        assert!(!is_event("auth:success") && !is_event("server:<b>") && !is_event(&format!("server:{}", "x".repeat(200))));
+        assert!(
+            !is_event("auth:success")
+                && !is_event("server:<b>")
+                && !is_event(&format!("server:{}", "x".repeat(200)))
+        );
     }
 
     #[test]
     fn an_address_may_have_a_port() {
-        assert_eq!(address("1.2.3.4:5").map(|a| a.to_string()).as_deref(), Some("1.2.3.4"));
+        assert_eq!(
+            address("1.2.3.4:5").map(|a| a.to_string()).as_deref(),
+            Some("1.2.3.4")
+        );
         assert_eq!(address("::1").map(|a| a.to_string()).as_deref(), Some("::1"));
         assert_eq!(address("<script>"), None);
     }
@@ -168,7 +194,9 @@ mod tests {
     fn details_are_bounded() {
         let long = Map::from_iter([("command".to_owned(), Value::from("x".repeat(10_000)))]);
         assert_eq!(details(long)["command"].as_str().unwrap().len(), TEXT_MAX);
-        let many: Map<String, Value> = (0..200).map(|n| (n.to_string(), Value::from("x".repeat(4000)))).collect();
+        let many: Map<String, Value> = (0..200)
+            .map(|n| (n.to_string(), Value::from("x".repeat(4000))))
+            .collect();
         assert!(details(many).contains_key("left_out_bytes"));
     }
 }

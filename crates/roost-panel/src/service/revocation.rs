@@ -11,6 +11,8 @@
 //! One node that hangs holds up no other.
 
 mod tell;
+#[cfg(test)]
+mod tests;
 
 use super::Result;
 use crate::{
@@ -57,7 +59,12 @@ pub async fn queue(app: &App, tx: &mut Tx, user: Uuid, scope: Scope<'_>) -> Resu
     };
     for node in nodes {
         for credential in &credentials {
-            let new = NewRevocation { node, user, server, credential: credential.clone() };
+            let new = NewRevocation {
+                node,
+                user,
+                server,
+                credential: credential.clone(),
+            };
             tx.insert_revocation(&new, app.now()).await?;
         }
     }
@@ -113,16 +120,26 @@ async fn run(app: App) {
 async fn hand_out(app: &App, workers: &mut JoinSet<Uuid>, busy: &mut HashSet<Uuid>) -> Result<Duration> {
     let now = app.now();
     let mut due = app.store.due_revocations(now, ROWS).await?;
-    while let Some(node) = due.iter().map(|row| row.node_uuid).find(|node| !busy.contains(node)) {
+    while let Some(node) = due
+        .iter()
+        .map(|row| row.node_uuid)
+        .find(|node| !busy.contains(node))
+    {
         let (rows, others) = due.into_iter().partition(|row| row.node_uuid == node);
         due = others;
         busy.insert(node);
         workers.spawn(work(app.clone(), node, rows));
     }
     let next = app.store.next_revocation().await?;
-    let until = next.map(|at| u64::try_from(at - now).unwrap_or(0)).map(Duration::from_millis);
+    let until = next
+        .map(|at| u64::try_from(at - now).unwrap_or(0))
+        .map(Duration::from_millis);
     // Rows of a node that is being told are due all the time: the end of its worker is waited for instead.
-    let soonest = if busy.is_empty() { Duration::from_millis(20) } else { Duration::from_millis(500) };
+    let soonest = if busy.is_empty() {
+        Duration::from_millis(20)
+    } else {
+        Duration::from_millis(500)
+    };
     Ok(until.unwrap_or(LOOK_EVERY).clamp(soonest, LOOK_EVERY))
 }
 

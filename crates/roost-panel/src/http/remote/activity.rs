@@ -24,7 +24,10 @@ pub async fn take(
     Body(batch): Body<Batch>,
 ) -> Result<StatusCode, ApiError> {
     if batch.data.len() > BATCH_ROWS {
-        return Err(ApiError::new(413, format!("At most {BATCH_ROWS} rows at a time.")));
+        return Err(ApiError::new(
+            413,
+            format!("At most {BATCH_ROWS} rows at a time."),
+        ));
     }
     reported::take(&app, &node, batch.data).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -30,11 +30,17 @@ pub async fn result(
         (false, false) => Some("install_failed"),
         (false, true) => Some("reinstall_failed"),
     };
-    let event = if result.successful { "server:install.completed" } else { "server:install.failed" };
+    let event = if result.successful {
+        "server:install.completed"
+    } else {
+        "server:install.failed"
+    };
     let mut tx = app.store.begin().await?;
     tx.set_status(own.server.uuid, status).await?;
     if status.is_some() || own.server.status.is_some() {
-        let row = audit::entry(&app, &node_actor(), event).on(&own.server).with("node", own.node.name);
+        let row = audit::entry(&app, &node_actor(), event)
+            .on(&own.server)
+            .with("node", own.node.name);
         tx.audit(&row).await?;
     }
     tx.commit().await?;

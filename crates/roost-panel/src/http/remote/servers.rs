@@ -25,13 +25,18 @@ pub async fn list(
     headers: HeaderMap,
     uri: Uri,
 ) -> Result<Json<ServerPage>, ApiError> {
-    let query = Query::<HashMap<String, String>>::try_from_uri(&uri).map(|Query(map)| map).unwrap_or_default();
+    let query = Query::<HashMap<String, String>>::try_from_uri(&uri)
+        .map(|Query(map)| map)
+        .unwrap_or_default();
     let number = |name: &str| query.get(name).and_then(|v| v.trim().parse::<u64>().ok());
     let page = number("page").unwrap_or(1).clamp(1, 1 << 32);
     let per_page = number("per_page").unwrap_or(PER_PAGE.0).clamp(1, PER_PAGE.1);
     let before = (page - 1) * per_page;
     let total = u64::try_from(app.store.count_servers_of_node(node.uuid).await?).unwrap_or(0);
-    let (offset, most) = (i64::try_from(before).unwrap_or(i64::MAX), i64::try_from(per_page).unwrap_or(50));
+    let (offset, most) = (
+        i64::try_from(before).unwrap_or(i64::MAX),
+        i64::try_from(per_page).unwrap_or(50),
+    );
     let rows = app.store.servers_of_node(node.uuid, offset, most).await?;
     let reader = reader(&headers);
     let data: Vec<_> = rows.iter().map(|row| remote_server(row, reader)).collect();
@@ -64,5 +69,10 @@ pub async fn reset(State(app): State<App>, CallingNode(node): CallingNode) -> Re
 }
 
 fn reader(headers: &HeaderMap) -> Reader {
-    Reader::of_agent(headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default())
+    Reader::of_agent(
+        headers
+            .get(header::USER_AGENT)
+            .and_then(|v| v.to_str().ok())
+            .unwrap_or_default(),
+    )
 }

@@ -45,7 +45,9 @@ pub(super) struct Listener {
 impl Listener {
     /// Asks the node what it is. `None` for a node that was removed: nobody is left to be told.
     pub(super) async fn of(app: &App, node: Uuid) -> Result<Option<Self>, NotTold> {
-        let Some(row) = app.store.node(node).await? else { return Ok(None) };
+        let Some(row) = app.store.node(node).await? else {
+            return Ok(None);
+        };
         let target = nodes::target(app, &row)?.ok_or(NotTold::NoAddress)?;
         let is_roost = app.node_client.system(&target).await?.roost.is_some();
         Ok(Some(Self { target, is_roost }))
@@ -72,13 +74,20 @@ impl Listener {
             Some(credential) => vec![credential.clone()],
             None => {
                 // No list would mean: every socket of the node. One daemon has no such route: it has the deny list.
-                let request = DeauthorizeUser { user: row.user_uuid, servers: servers.clone(), credential: None };
+                let request = DeauthorizeUser {
+                    user: row.user_uuid,
+                    servers: servers.clone(),
+                    credential: None,
+                };
                 known(app.node_client.deauthorize_user(&self.target, &request).await)?;
                 app.store.credentials_of(row.user_uuid).await?
             }
         };
         for server in servers {
-            let ids = credentials.iter().map(|credential| token_id(row.user_uuid, server, credential)).collect();
+            let ids = credentials
+                .iter()
+                .map(|credential| token_id(row.user_uuid, server, credential))
+                .collect();
             known(app.node_client.deny(&self.target, server, ids).await)?;
         }
         Ok(())
@@ -101,7 +110,11 @@ impl Listener {
                 break;
             }
         }
-        Ok(found.into_iter().filter(|(_, node)| *node == Some(self.target.node)).map(|(uuid, _)| uuid).collect())
+        Ok(found
+            .into_iter()
+            .filter(|(_, node)| *node == Some(self.target.node))
+            .map(|(uuid, _)| uuid)
+            .collect())
     }
 }
 
