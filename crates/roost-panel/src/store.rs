@@ -15,6 +15,7 @@ mod group_commit;
 mod keys;
 mod login_limits;
 mod nodes;
+mod recent;
 mod revocations;
 mod servers;
 mod sessions;
@@ -31,13 +32,14 @@ pub use sessions::{NewSession, SessionRow};
 pub use users::UserRow;
 
 use group_commit::AuditWriter;
+use recent::{Recent, Shelf};
 use sqlx::{
     PgPool, Postgres, Sqlite, SqlitePool, Transaction,
     migrate::MigrateError,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 /// How long a caller waits for a connection or for the writer, before it is told that the store is busy.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -109,7 +111,7 @@ pub(crate) enum Database {
 
 /// A change under way. Dropped without [`Tx::commit`], nothing of it happened.
 #[derive(Debug)]
-pub struct Tx(Change);
+pub struct Tx(Change, Option<Arc<Recent>>);
 
 #[derive(Debug)]
 pub(crate) enum Change {
@@ -168,6 +170,7 @@ pub(crate) use {change, rows, tx_rows};
 pub struct Store {
     pub(crate) db: Database,
     audit: AuditWriter,
+    recent: Option<Arc<Recent>>,
 }
 
 impl Store {
@@ -184,13 +187,28 @@ impl Store {
         };
         Ok(Self {
             audit: AuditWriter::start(db.clone()),
+            recent: matches!(db, Database::Sqlite { .. }).then(Arc::default),
             db,
         })
     }
 
     /// Begins a change. On SQLite the writer's place is taken at once, so that a change never fails half-way as busy.
     pub async fn begin(&self) -> Result<Tx> {
-        self.db.begin().await
+        let Tx(change, _) = self.db.begin().await?;
+        Ok(Tx(change, self.recent.clone()))
+    }
+
+    /// Reads a row by `read`, or gives the one that still holds.
+    async fn recent<T: Clone>(
+        &self,
+        shelf: fn(&Recent) -> &Shelf<T>,
+        key: &str,
+        read: impl Future<Output = Result<Option<T>>>,
+    ) -> Result<Option<T>> {
+        match &self.recent {
+            Some(recent) => recent.through(shelf(recent), key, read).await,
+            None => read.await,
+        }
     }
 
     /// Writes an audit row that belongs to no other change, together with those of other callers; returns when it is
@@ -213,21 +231,30 @@ impl Store {
 
 impl Database {
     pub(crate) async fn begin(&self) -> Result<Tx> {
-        Ok(Tx(match self {
+        let change = match self {
             Self::Sqlite { write, .. } => Change::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
             Self::Postgres(pool) => Change::Postgres(pool.begin().await?),
-        }))
+        };
+        Ok(Tx(change, None))
     }
 }
 
 impl Tx {
-    /// Makes it last.
+    /// Makes it last. In a task of its own: a caller that leaves in between must not leave it open whether it happened,
+    /// nor rows that are no longer true on the shelves.
     pub async fn commit(self) -> Result<()> {
-        match self.0 {
-            Change::Sqlite(tx) => tx.commit().await?,
-            Change::Postgres(tx) => tx.commit().await?,
-        }
-        Ok(())
+        let Self(change, recent) = self;
+        let done = tokio::spawn(async move {
+            let done = match change {
+                Change::Sqlite(tx) => tx.commit().await,
+                Change::Postgres(tx) => tx.commit().await,
+            };
+            if let Some(recent) = recent {
+                recent.changed();
+            }
+            done
+        });
+        Ok(done.await.map_err(|_| StoreError::Closed)??)
     }
 }
 

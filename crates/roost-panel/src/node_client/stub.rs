@@ -139,6 +139,11 @@ pub(crate) fn obedient(seen: &Seen) -> Answer {
         seen.method.as_str(),
         seen.path.rsplit('/').next().unwrap_or_default(),
     ) {
+        ("GET", "system") => Answer::json(
+            200,
+            &json!({"architecture": "amd64", "cpu_count": 2, "kernel_version": "6", "os": "linux",
+                    "version": "0.1.0", "roost": "0.1.0"}),
+        ),
         ("GET", _) if seen.path.starts_with("/api/servers/") => Answer::json(200, &detail("running")),
         ("POST", "power" | "servers") => Answer::empty(202),
         ("POST", "commands") => Answer::empty(204)

@@ -253,6 +253,7 @@ fn all(raw: Vec<Raw>) -> Result<Vec<ServerRow>> {
 impl Store {
     /// The server that a caller names.
     pub async fn server(&self, named: &ServerRef) -> Result<Option<ServerRow>> {
+        let read = async {
         let raw = match named {
             ServerRef::Uuid(uuid) => rows!(
                 fetch_optional,
@@ -277,6 +278,8 @@ impl Store {
             ),
         }?;
         raw.map(ServerRow::try_from).transpose()
+        };
+        self.recent(|r| &r.servers, &named.to_string(), read).await
     }
 
     /// A page of servers by name, from `offset`.
