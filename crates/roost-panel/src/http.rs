@@ -22,7 +22,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderName, HeaderValue, Method, header};
-use tower_http::set_header::SetResponseHeaderLayer;
+use std::any::Any;
+use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
 
 /// Most bytes of a request's body.
 pub const BODY_MAX: usize = 64 << 10;
@@ -34,6 +35,7 @@ pub fn router(app: App) -> Router {
         .merge(admin::routes())
         .merge(client::routes())
         .merge(remote::routes())
+        .layer(CatchPanicLayer::custom(after_panic))
         .layer(middleware::from_fn(finish_changes))
         .layer(middleware::from_fn_with_state(
             app.clone(),
@@ -51,6 +53,11 @@ pub fn router(app: App) -> Router {
         .layer(fixed(header::REFERRER_POLICY, "no-referrer"))
         .layer(fixed(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
         .with_state(app)
+}
+
+/// A panic ends one request. The panic's own words are in the log already.
+fn after_panic(_: Box<dyn Any + Send>) -> Response {
+    ApiError::internal(&"a handler panicked").into_response()
 }
 
 /// What changes something goes on in a task of its own: a caller that leaves half-way does not leave it half done.

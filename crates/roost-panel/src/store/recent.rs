@@ -69,7 +69,9 @@ impl Recent {
 impl<T: Clone> Shelf<T> {
     fn get(&self, key: &str, generation: u64) -> Option<T> {
         let rows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        rows.get(key).filter(|(of, _)| *of == generation).map(|(_, row)| row.clone())
+        rows.get(key)
+            .filter(|(of, _)| *of == generation)
+            .map(|(_, row)| row.clone())
     }
 
     fn put(&self, key: &str, generation: u64, row: T) {
@@ -86,7 +88,10 @@ mod tests {
     use super::*;
 
     async fn read(recent: &Recent, shelf: &Shelf<u8>, key: &str, value: Option<u8>) -> Option<u8> {
-        recent.through(shelf, key, async move { Ok(value) }).await.unwrap()
+        recent
+            .through(shelf, key, async move { Ok(value) })
+            .await
+            .unwrap()
     }
 
     #[tokio::test]

@@ -62,7 +62,14 @@ async fn of_one_node(app: &App, servers: &[ServerRow], indices: &[usize]) -> Vec
     };
     let ask = |index: usize| {
         let target = target.clone();
-        async move { (index, app.node_client.server_at_most(&target, servers[index].uuid, FRESH).await) }
+        async move {
+            (
+                index,
+                app.node_client
+                    .server_at_most(&target, servers[index].uuid, FRESH)
+                    .await,
+            )
+        }
     };
     let (_, answer) = ask(first).await;
     let is_away = matches!(answer, Err(NodeError::Away { .. }));
