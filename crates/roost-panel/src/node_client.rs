@@ -269,6 +269,12 @@ impl NodeClient {
         answer::json(&body)
     }
 
+    /// Forgets what a node last said of a server.
+    #[cfg(test)]
+    pub(crate) fn forget(&self, node: Uuid, server: Uuid) {
+        self.flights.forget((node, server));
+    }
+
     fn request(&self, target: &NodeTarget, method: Method, path: &str) -> reqwest::RequestBuilder {
         let url = format!("{}{path}", target.base.trim_end_matches('/'));
         self.http

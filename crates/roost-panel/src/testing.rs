@@ -7,6 +7,7 @@
 //! ```
 
 mod postgres;
+pub(crate) mod scene;
 
 use crate::{
     node_client::stub::{self, StubNode},

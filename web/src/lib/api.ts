@@ -96,7 +96,7 @@ async function call(method: string, path: string, body?: unknown): Promise<unkno
       signal: AbortSignal.timeout(DEADLINE_MS),
     });
   } catch {
-    throw new Problem(0, 'The panel cannot be reached. Check your network; this page tries again by itself where it can.');
+    throw new Problem(0, 'The panel cannot be reached. Check your network, or try again in a moment.');
   }
   if (response.status === 204) return null;
   const text = await response.text().catch(() => '');

@@ -25,7 +25,8 @@ export class AuditState {
       const rows = await api.audit({ lines: this.#lines, server: this.server.trim(), user: this.user.trim() });
       // A slow answer to an earlier question must not replace a newer one.
       if (asked !== this.#asked) return;
-      this.rows = rows;
+      // The panel orders by arrival, and what a node reports arrives up to some seconds late.
+      this.rows = rows.toSorted((a, b) => Date.parse(b.time) - Date.parse(a.time) || b.id - a.id);
       this.more = rows.length === this.#lines && this.#lines < api.AUDIT_MOST;
       this.trouble = '';
     } catch (error) {

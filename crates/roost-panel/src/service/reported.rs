@@ -11,7 +11,7 @@ use crate::{
 use roost_wire::{clock::parse_rfc3339, id::ServerRef, remote::Activity};
 use serde_json::{Map, Value};
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     net::{IpAddr, SocketAddr},
 };
 use uuid::Uuid;
@@ -53,25 +53,28 @@ pub async fn take(app: &App, node: &NodeRow, rows: Vec<Value>) -> Result<()> {
             left_out += 1;
             continue;
         };
-        if !servers.contains_key(&row.server) {
-            let found = app.store.server(&ServerRef::Uuid(row.server)).await?;
-            servers.insert(row.server, found.filter(|s| s.node == Some(node.uuid)));
-        }
-        let Some(Some(server)) = servers.get(&row.server) else {
+        let server = match servers.entry(row.server) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let found = app.store.server(&ServerRef::Uuid(row.server)).await?;
+                new.insert(found.filter(|s| s.node == Some(node.uuid)))
+            }
+        };
+        let Some(server) = server else {
             left_out += 1;
             continue;
         };
-        let user = row.user.as_deref().and_then(|u| Uuid::try_parse(u).ok());
-        let name = match user {
-            Some(uuid) if !users.contains_key(&uuid) => {
-                let name = app.store.user(uuid).await?.map(|user| user.name);
-                users.insert(uuid, name.clone());
-                name
-            }
-            Some(uuid) => users.get(&uuid).cloned().flatten(),
+        let user = match row.user.as_deref().and_then(|u| Uuid::try_parse(u).ok()) {
             None => None,
+            Some(uuid) => {
+                let name = match users.entry(uuid) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(new) => new.insert(app.store.user(uuid).await?.map(|user| user.name)),
+                };
+                name.clone().map(|name| (uuid, name))
+            }
         };
-        entries.push(entry(node, server, user.zip(name), row, app.now()));
+        entries.push(entry(node, server, user, row, app.now()));
     }
     if left_out > 0 {
         tracing::warn!(node = %node.name, rows = left_out, "audit rows of a node were left out: not of its servers, or not to be read");
