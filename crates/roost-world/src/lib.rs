@@ -14,6 +14,7 @@ pub mod daemon;
 pub mod engine;
 pub mod http;
 pub mod roost;
+pub mod short_lived;
 pub mod viewer;
 
 pub use engine::Engine;

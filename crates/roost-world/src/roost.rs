@@ -29,6 +29,7 @@ pub struct Roost {
     dir: tempfile::TempDir,
     port: u16,
     arguments: Vec<String>,
+    environment: Vec<(String, String)>,
     up: Option<Child>,
     log: Arc<Mutex<String>>,
 }
@@ -41,6 +42,11 @@ impl Roost {
 
     /// Starts one with these further arguments.
     pub fn start_with(arguments: &[&str]) -> anyhow::Result<Self> {
+        Self::start_in(arguments, &[])
+    }
+
+    /// Starts one with these further arguments and this environment beside the test's own.
+    pub fn start_in(arguments: &[&str], environment: &[(&str, &str)]) -> anyhow::Result<Self> {
         let dir = tempfile::Builder::new()
             .prefix("roost-world-")
             .tempdir_in("/tmp")?;
@@ -51,6 +57,10 @@ impl Roost {
             dir,
             port: free_port()?,
             arguments: arguments.iter().map(|a| (*a).to_owned()).collect(),
+            environment: environment
+                .iter()
+                .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
+                .collect(),
             up: None,
             log: Arc::default(),
         };
@@ -69,6 +79,7 @@ impl Roost {
             .args(["--admin", "admin", "--admin-password-file"])
             .arg(self.dir.path().join("password"))
             .args(&self.arguments)
+            .envs(self.environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
