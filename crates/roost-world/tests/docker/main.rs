@@ -7,6 +7,7 @@ mod container;
 mod ends;
 mod images;
 mod installer;
+mod registry;
 mod stream;
 mod threads;
 mod world;
