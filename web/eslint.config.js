@@ -28,7 +28,7 @@ export default ts.config(
     languageOptions: { parserOptions: { parser: ts.parser } },
   },
   {
-    files: ['dev/**', 'e2e/**', '*.config.*'],
+    files: ['dev/**', 'e2e/**', '*.config.*', 'pinned-node.mjs', 'finish-install.mjs'],
     languageOptions: { globals: { ...globals.node, ...globals.browser } },
     rules: { 'no-console': 'off' },
   },

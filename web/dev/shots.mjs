@@ -26,8 +26,9 @@ const pages = {
   },
   servers: { path: '/', wait: 1500 },
   servers_empty: { path: '/', before: 'empty?on=1', after: 'empty?on=0' },
-  server: { path: '/server/survival', wait: 9000 },
+  server: { path: '/server/survival', wait: 9000, window: true },
   server_marks: {
+    window: true,
     path: '/server/lobby',
     wait: 1500,
     async act(page) {
@@ -94,7 +95,7 @@ for (const [size, viewport] of Object.entries(sizes)) {
       await page.waitForTimeout(how.wait ?? 300);
       await how.act?.(page);
       await page.waitForTimeout(500);
-      await page.screenshot({ path: `${folder}/${name}-${size}-${colorScheme}.png`, fullPage: true });
+      await page.screenshot({ path: `${folder}/${name}-${size}-${colorScheme}.png`, fullPage: !how.window });
       if (how.after) await stub(how.after);
       const width = await page.evaluate(() => document.documentElement.scrollWidth);
       if (width > viewport.width) console.log(`${name}-${size}: ${width} px wide, the window has ${viewport.width}`);

@@ -3,18 +3,23 @@
 //
 //   npm run build && npm run stub          http://127.0.0.1:8099, any name, password "roost"
 //
+// It also plays along with web/e2e, so that its stories can be written before there is a Roost to run them against.
+//
 // `POST /stub/{action}` moves it: say?text=, daemon?text=, cut?code=&reason=, away?on=, limit?seconds=.
 import { createReadStream, existsSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { extname, join, normalize } from 'node:path';
 import { WebSocketServer } from 'ws';
+import { answer } from './program.mjs';
 
 const port = Number(process.env.PORT ?? 8099);
 const dist = join(import.meta.dirname, '..', 'dist');
 const types = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' };
 
-const world = { user: null, admin: true, empty: false, away: false, limitUntil: 0, log: [], seq: 0 };
-const server = (n, identifier, name, state, more = {}) => ({ uuid: `0000000${n}-0000-4000-8000-000000000000`, identifier, name, state, started: Date.now() - n * 4e6, ...more });
+const world = { empty: false, away: false, limitUntil: 0 };
+const sessions = new Map();
+const users = new Map();
+const server = (n, identifier, name, state, more = {}) => ({ uuid: `0000000${n}-0000-4000-8000-000000000000`, identifier, name, state, started: Date.now() - n * 4e6, log: [], reads: 0, grants: new Map(), ...more });
 const servers = [
   server(1, 'lobby', 'Chat lobby', 'running', { port: 4000 }),
   server(2, 'survival', 'Survival 1.21, the old world', 'running', { port: 25565, memory: 4096, network: true }),
@@ -53,15 +58,18 @@ const opening = [
   'progress:  10%\rprogress:  60%\rprogress: 100%',
   'Done (8.412s)! For help, type "help"',
 ];
-for (const line of opening) world.log.push(line);
-for (let i = 1; i <= 40; i += 1) world.log.push(`[12:0${i % 10}:0${i % 6} INFO]: Player${i} joined the game, ${i} online`);
+for (const s of servers) {
+  s.log.push(...opening);
+  for (let i = 1; i <= 40; i += 1) s.log.push(`[12:0${i % 10}:0${i % 6} INFO]: Player${i} joined the game, ${i} online`);
+}
 
 const json = (res, status, body, headers = {}) => {
   res.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store', ...headers });
   res.end(body === undefined ? '' : JSON.stringify(body));
 };
 const problem = (res, status, message, headers) => json(res, status, { status, message }, headers);
-const permissionsOf = (s) => s.permissions ?? ['*', 'admin.websocket.errors'];
+const permissionsOf = (s, who) => (users.has(who) ? s.grants.get(who) : (s.permissions ?? ['*', 'admin.websocket.errors']));
+const record = (event, user, s, details = {}) => audit.unshift({ id: audit[0].id + 1, time: new Date().toISOString(), event, user, server: s.identifier, address: '127.0.0.1', via: 'socket', details });
 const attributes = (s) => ({
   object: 'server',
   attributes: {
@@ -90,24 +98,32 @@ function stats(s) {
     state: s.state,
   };
 }
-const viewers = new Set();
-const tell = (event, ...args) => {
-  for (const ws of viewers) ws.send(JSON.stringify({ event, args }));
+/** Authenticated sockets, with their server and user. */
+const viewers = new Map();
+const tell = (s, event, ...args) => {
+  for (const [ws, viewer] of viewers) if (s === null || viewer.s === s) ws.send(JSON.stringify({ event, args }));
 };
-function print(line) {
-  world.log.push(line);
-  tell('console output', line);
+function print(s, line) {
+  s.log.push(line);
+  tell(s, 'console output', line);
+}
+function command(s, text) {
+  s.reads += 1;
+  for (const line of answer(text, s.reads)) print(s, line);
 }
 function power(s, action) {
   const go = (state) => {
     s.state = state;
-    tell('status', state);
-    print(`${E}[33m${E}[1m[Roost Daemon]:${E}[39m Server marked as ${state}...${E}[0m`);
+    tell(s, 'status', state);
+    print(s, `${E}[33m${E}[1m[Roost Daemon]:${E}[39m Server marked as ${state}...${E}[0m`);
   };
   if (action === 'start') {
     s.started = Date.now();
     go('starting');
-    setTimeout(() => go('running'), 900);
+    setTimeout(() => {
+      go('running');
+      print(s, 'e2e: hello');
+    }, 900);
   } else if (action === 'kill') go('offline');
   else {
     go('stopping');
@@ -127,33 +143,36 @@ const http = createServer((req, res) => {
     if (world.away) return problem(res, 502, 'Failed to prepare websocket session: Connection refused');
     if (path === '/api/auth/login') {
       if (Date.now() < world.limitUntil) return json(res, 429, { status: 429, message: 'Too many attempts. Wait, then try again.', retry_after: 30 }, { 'retry-after': '30' });
-      if (input.password !== 'roost') return problem(res, 401, 'Name or password is wrong.');
-      world.user = input.user;
-      return json(res, 200, {}, { 'set-cookie': 'session=stub; HttpOnly; Path=/' });
+      if (input.password !== (users.get(input.user) ?? 'roost')) return problem(res, 401, 'Name or password is wrong.');
+      const id = String(Math.random()).slice(2);
+      sessions.set(id, input.user);
+      return json(res, 200, {}, { 'set-cookie': `session=${id}; HttpOnly; Path=/` });
     }
-    if (!world.user || !(req.headers.cookie ?? '').includes('session=stub')) return problem(res, 401, 'Sign in first.');
+    const session = /session=(\d+)/.exec(req.headers.cookie ?? '')?.[1];
+    const who = sessions.get(session);
+    if (!who) return problem(res, 401, 'Sign in first.');
     if (path === '/api/auth/logout') {
-      world.user = null;
+      sessions.delete(session);
       return json(res, 204);
     }
-    if (path === '/api/auth/me') return json(res, 200, { name: world.user, uuid: 'u-1', admin: world.admin, email: null });
-    if (path === '/api/client') return json(res, 200, { object: 'list', data: world.empty ? [] : servers.map(attributes), meta: { pagination: { total_pages: 1 } } });
-    if (path === '/api/admin/sockets') return json(res, 200, sockets);
+    if (path === '/api/auth/me') return json(res, 200, { name: who, uuid: `u-${who}`, admin: !users.has(who), email: null });
+    if (path === '/api/client') return json(res, 200, { object: 'list', data: world.empty ? [] : servers.filter((s) => permissionsOf(s, who)).map(attributes), meta: { pagination: { total_pages: 1 } } });
+    if (path === '/api/admin/sockets') return json(res, 200, [...sockets, ...[...viewers.values()].map(({ id, user, s, since }) => ({ id, user, server: s.identifier, address: '127.0.0.1', since }))]);
     if (path.startsWith('/api/admin/sockets/')) {
+      for (const [ws, { id }] of viewers) if (id === path.split('/').at(-1)) ws.close(4400, 'ended by an administrator');
       sockets = sockets.filter((socket) => socket.id !== path.split('/').at(-1));
       return json(res, 204);
     }
     if (path === '/api/admin/audit') {
       const q = url.searchParams;
-      const rows = audit.filter((row) => (!q.get('server') || row.server === q.get('server')) && (!q.get('user') || row.user === q.get('user')) && (!q.get('before') || row.id < Number(q.get('before'))));
+      const rows = audit.filter((row) => (!q.get('server') || row.server === q.get('server')) && (!q.get('user') || row.user === q.get('user')));
       return json(res, 200, rows.slice(0, Number(q.get('lines') ?? 100)));
     }
-    if (path === '/api/admin/servers') return json(res, 200, servers);
-    if (path === '/api/admin/users') return json(res, 200, [{ name: 'ada' }, { name: 'grace' }]);
+    if (path.startsWith('/api/admin/')) return administer(req.method, path.split('/').slice(3), input, res);
     const [, id, rest = ''] = /^\/api\/client\/servers\/([^/]+)\/?(.*)$/.exec(path) ?? [];
     const s = servers.find((one) => one.identifier === id || one.uuid === id);
-    if (!s) return problem(res, 404, 'Server not found');
-    if (rest === '') return json(res, 200, { ...attributes(s), meta: { is_server_owner: true, user_permissions: permissionsOf(s) } });
+    if (!s || !permissionsOf(s, who)) return problem(res, 404, 'Server not found');
+    if (rest === '') return json(res, 200, { ...attributes(s), meta: { is_server_owner: true, user_permissions: permissionsOf(s, who) } });
     if (rest === 'resources') {
       const { network, state, ...figures } = stats(s);
       return json(res, 200, { object: 'stats', attributes: { current_state: state, is_suspended: s.suspended === true, resources: { ...figures, network_rx_bytes: network.rx_bytes, network_tx_bytes: network.tx_bytes } } });
@@ -162,27 +181,47 @@ const http = createServer((req, res) => {
       power(s, input.signal);
       return json(res, 204);
     }
+    if (rest === 'command') {
+      command(s, input.command);
+      return json(res, 204);
+    }
     if (rest === 'websocket') {
       if (s.suspended) return problem(res, 409, 'This server is suspended.');
       if (s.unavailable) return json(res, 200, { unavailable: true, message: 'Server is not available on the assigned Wings node', diagnostics: { error: '404: The requested resource does not exist on this instance', serverUuid: s.uuid, serverIdentifier: s.identifier, nodeId: 'local', serverStatus: null } });
       const socket = `ws://${req.headers.host}/api/servers/${s.uuid}/ws`;
-      return json(res, 200, { token: 't', socket, data: { token: 't', socket } });
+      return json(res, 200, { token: who, socket, data: { token: who, socket } });
     }
     return problem(res, 404, 'No such route');
   });
 });
 
+/** As far as web/e2e needs it. */
+function administer(method, [kind, name, sub, user], input, res) {
+  if (kind === 'servers' && method === 'GET') return json(res, 200, servers);
+  if (kind === 'users' && method === 'GET') return json(res, 200, [{ name: 'ada' }, { name: 'grace' }]);
+  if (kind === 'users' && method === 'POST') users.set(input.name, input.password);
+  else if (kind === 'users') users.delete(name);
+  else if (sub === 'grants') {
+    const s = servers.find((one) => one.identifier === name);
+    s.grants.set(user, input.permissions);
+    s.log = [];
+  } else if (method === 'POST') {
+    const made = server(servers.length + 1, input.identifier, input.name, 'offline');
+    servers.push(made);
+    if (input.start) power(made, 'start');
+  } else servers.splice(servers.findIndex((one) => one.identifier === name), 1);
+  return json(res, 200, {});
+}
+
 function stub(action, query, res) {
   const text = (query.get('text') ?? '').replaceAll('\\e', E).replaceAll('\\a', '\u0007');
-  if (action === 'say') print(text);
-  else if (action === 'quiet') world.log.push(text);
-  else if (action === 'daemon') tell('daemon message', text);
-  else if (action === 'event') tell(query.get('name'), ...query.getAll('arg'));
+  if (action === 'say') print(servers[0], text);
+  else if (action === 'daemon') tell(null, 'daemon message', text);
+  else if (action === 'event') tell(null, query.get('name'), ...query.getAll('arg'));
   else if (action === 'away') world.away = query.get('on') === '1';
   else if (action === 'empty') world.empty = query.get('on') === '1';
-  else if (action === 'admin') world.admin = query.get('on') === '1';
   else if (action === 'limit') world.limitUntil = Date.now() + Number(query.get('seconds')) * 1000;
-  else if (action === 'cut') for (const ws of viewers) ws.close(Number(query.get('code')), query.get('reason') ?? '');
+  else if (action === 'cut') for (const ws of viewers.keys()) ws.close(Number(query.get('code')), query.get('reason') ?? '');
   json(res, 204);
 }
 
@@ -208,13 +247,17 @@ http.on('upgrade', (req, socket, head) => {
       if (event === 'auth') {
         send('auth success');
         if (viewers.has(ws)) return;
-        viewers.add(ws);
+        viewers.set(ws, { s, user: args[0], id: String(Math.random()), since: new Date().toISOString() });
+        record('server:websocket.connect', args[0], s);
         send('status', s.state);
       } else if (event === 'send stats') send('stats', JSON.stringify(stats(s)));
-      else if (event === 'send logs') for (const line of world.log.slice(-150)) send('console output', line);
+      else if (event === 'send logs') for (const line of s.log.slice(-150)) send('console output', line);
       else if (event === 'send command') {
         if (s.state === 'offline') send('daemon message', 'The command was not sent: the server is offline. Start it first.');
-        else print(`> ${args[0]}`);
+        else {
+          record('server:console.command', viewers.get(ws)?.user, s, { command: args[0] });
+          command(s, args[0]);
+        }
       } else if (event === 'set state') power(s, args[0]);
     });
     const timer = setInterval(() => viewers.has(ws) && send('stats', JSON.stringify(stats(s))), 1000);

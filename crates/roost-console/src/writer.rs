@@ -84,6 +84,11 @@ impl Writer {
         })
     }
 
+    /// Bytes of the run's stream that were taken: in the journal, or pending until their line ends.
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
     /// Bytes of the run's stream that are in the journal.
     fn journaled(&self) -> u64 {
         self.received - self.splitter.pending() as u64

@@ -73,16 +73,14 @@ impl Recorder {
             ip: by.address.map(|ip| ip.to_string()),
             timestamp: rfc3339(now),
         };
-        let pushed = self
-            .0
-            .queue
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(&row);
-        if let Err(error) = pushed {
+        if let Err(error) = self.with(|queue| queue.push(&row)) {
             tracing::error!(%server, event, %error, "an audit row could not be written to disk and is lost");
         }
         self.0.arrived.notify_one();
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Queue) -> T) -> T {
+        act(&mut self.0.queue.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

@@ -32,7 +32,7 @@ pub enum ConfigError {
 }
 
 /// Reads a node's config.
-pub fn read(path: &Path) -> Result<NodeConfig, ConfigError> {
+pub fn load(path: &Path) -> Result<NodeConfig, ConfigError> {
     let text = std::fs::read_to_string(path).map_err(|source| file_error(path, source))?;
     let config: NodeConfig = serde_saphyr::from_str(&text).map_err(|e| content_error(path, e))?;
     for (key, value) in [
@@ -128,12 +128,12 @@ remote: 'https://panel.example.com'
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("config.yml");
         std::fs::write(&path, STOCK).unwrap();
-        let config = read(&path).unwrap();
+        let config = load(&path).unwrap();
         assert_eq!(config.token, "secret-one");
         assert_eq!(config.system.data, "/srv/volumes");
 
         replace_token(&path, "secret: two", &config.token).unwrap();
-        let config = read(&path).unwrap();
+        let config = load(&path).unwrap();
         assert_eq!(config.token, "secret: two");
         assert_eq!(config.previous_token.as_deref(), Some("secret-one"));
         assert!(std::fs::read_to_string(&path).unwrap().contains("bind_port"));
@@ -148,9 +148,9 @@ remote: 'https://panel.example.com'
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("config.yml");
         std::fs::write(&path, STOCK.replace("secret-one", "''")).unwrap();
-        assert!(read(&path).unwrap_err().to_string().contains("`token` is empty"));
+        assert!(load(&path).unwrap_err().to_string().contains("`token` is empty"));
         assert!(
-            read(&dir.path().join("none.yml"))
+            load(&dir.path().join("none.yml"))
                 .unwrap_err()
                 .to_string()
                 .contains("none.yml")

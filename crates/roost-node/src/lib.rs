@@ -13,9 +13,13 @@
 
 pub mod activity;
 pub mod config;
+pub mod deny;
+mod http;
 pub mod node;
 pub mod pump;
 pub mod remote;
 pub mod runtime;
 pub mod server;
 pub mod socket;
+
+pub use node::{Node, NodeError, NodeOptions};

@@ -83,6 +83,8 @@ impl Panel {
     pub fn new(remote: &str, secrets: Secrets) -> Result<Self, PanelError> {
         let builder = || {
             reqwest::Client::builder()
+                // The environment's proxies are for the way out of the house, not for the panel.
+                .no_proxy()
                 .redirect(reqwest::redirect::Policy::none())
                 .timeout(TIMEOUT)
                 .connect_timeout(Duration::from_secs(10))
@@ -144,42 +146,44 @@ impl Panel {
         };
         let body = serde_json::to_value(result).unwrap_or_default();
         let path = format!("/servers/{uuid}/install");
-        self.with_retries(|| self.post(&path, &body)).await
+        self.send_with_retries(|| self.post(&path, &body)).await.map(drop)
     }
 
     /// Nothing is being installed any more: the node has started anew.
     pub async fn reset(&self) -> Result<(), PanelError> {
-        self.post("/servers/reset", &Value::Null).await
+        self.send(self.post("/servers/reset", &Value::Null))
+            .await
+            .map(drop)
     }
 
     /// Rows for the audit; taken all or not at all. Not retried here.
     pub async fn activity(&self, rows: &[Activity]) -> Result<(), PanelError> {
         let batch = ActivityBatch { data: rows.to_vec() };
         let body = serde_json::to_value(batch).map_err(|e| PanelError::Nonsense(e.to_string()))?;
-        self.post("/activity", &body).await
+        self.send(self.post("/activity", &body)).await.map(drop)
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, PanelError> {
-        self.with_retries(async || {
-            let body = self.send(self.http.get(format!("{}{path}", self.base))).await?;
-            serde_json::from_slice(&body).map_err(|e| PanelError::Nonsense(e.to_string()))
-        })
-        .await
+        let url = format!("{}{path}", self.base);
+        let body = self.send_with_retries(|| self.http.get(&url)).await?;
+        serde_json::from_slice(&body).map_err(|e| PanelError::Nonsense(e.to_string()))
     }
 
-    async fn post(&self, path: &str, body: &Value) -> Result<(), PanelError> {
-        let request = self.http.post(format!("{}{path}", self.base)).json(body);
-        self.send(request).await.map(|_| ())
+    fn post(&self, path: &str, body: &Value) -> reqwest::RequestBuilder {
+        self.http.post(format!("{}{path}", self.base)).json(body)
     }
 
-    async fn with_retries<T>(&self, act: impl AsyncFn() -> Result<T, PanelError>) -> Result<T, PanelError> {
+    async fn send_with_retries(
+        &self,
+        request: impl Fn() -> reqwest::RequestBuilder + Send + Sync,
+    ) -> Result<Vec<u8>, PanelError> {
         for pause in RETRIES {
-            match act().await {
+            match self.send(request()).await {
                 Err(error) if error.is_passing() => tokio::time::sleep(pause).await,
                 other => return other,
             }
         }
-        act().await
+        self.send(request()).await
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Result<Vec<u8>, PanelError> {

@@ -2,6 +2,8 @@
 //! bytes to a keeper, and hand its socket to the pump.
 
 pub mod docker;
+pub mod measure;
+pub mod process;
 
 use roost_wire::{remote::ProcessConfiguration, remote::RoostSettings, remote::Settings, stats::Stats};
 use std::{os::unix::net::UnixStream, path::PathBuf};

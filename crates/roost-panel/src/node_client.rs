@@ -12,7 +12,7 @@ pub use reason::{NodeError, Reason, SAID_MAX, one_line};
 
 use http::{Method, StatusCode};
 use preflight::Flights;
-use roost_wire::admin_api::Erased;
+use roost_wire::admin_api::{EraseRequest, Erased};
 use roost_wire::node_api::{
     CommandRequest, CreateServer, DeauthorizeUser, DenyRequest, HEADER_SEQ, HEADER_STREAM, JournalPage,
     JournalQuery, PowerRequest, ServerDetail, SocketInfo, SocketList, SystemInfo,
@@ -182,8 +182,8 @@ impl NodeClient {
 
     /// Erases what the console showed before `before`, in milliseconds since the epoch (Roost's node only).
     pub async fn erase(&self, target: &NodeTarget, server: Uuid, before: i64) -> Result<Erased, NodeError> {
-        let path = format!("/api/servers/{server}/journal?before={before}");
-        let response = expect_success(self.request(target, Method::DELETE, &path).timeout(CALL)).await?;
+        let path = format!("/api/servers/{server}/journal/erase");
+        let response = self.post(target, &path, &EraseRequest { before }).await?;
         let body = answer::read(response, BODY_MAX).await?;
         answer::json(&body)
     }
@@ -267,6 +267,12 @@ impl NodeClient {
     pub async fn system(&self, target: &NodeTarget) -> Result<SystemInfo, NodeError> {
         let body = self.get(target, "/api/system", PREFLIGHT, BODY_MAX).await?;
         answer::json(&body)
+    }
+
+    /// Forgets what a node last said of a server.
+    #[cfg(test)]
+    pub(crate) fn forget(&self, node: Uuid, server: Uuid) {
+        self.flights.forget((node, server));
     }
 
     fn request(&self, target: &NodeTarget, method: Method, path: &str) -> reqwest::RequestBuilder {

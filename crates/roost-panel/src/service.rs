@@ -10,6 +10,7 @@ pub mod grants;
 pub mod keys;
 pub mod limits;
 pub mod nodes;
+pub mod reported;
 pub mod revocation;
 pub mod secrets;
 pub mod servers;

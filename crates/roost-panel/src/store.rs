@@ -15,6 +15,8 @@ mod group_commit;
 mod keys;
 mod login_limits;
 mod nodes;
+mod open;
+mod recent;
 mod revocations;
 mod servers;
 mod sessions;
@@ -31,20 +33,9 @@ pub use sessions::{NewSession, SessionRow};
 pub use users::UserRow;
 
 use group_commit::AuditWriter;
-use sqlx::{
-    PgPool, Postgres, Sqlite, SqlitePool, Transaction,
-    migrate::MigrateError,
-    postgres::{PgConnectOptions, PgPoolOptions},
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
-};
-use std::{path::Path, time::Duration};
-
-/// How long a caller waits for a connection or for the writer, before it is told that the store is busy.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// Connections for reading from SQLite: each is a thread.
-const SQLITE_READERS: u32 = 4;
-/// Connections to PostgreSQL.
-const POSTGRES_CONNECTIONS: u32 = 16;
+use recent::{Recent, Shelf};
+use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction, migrate::MigrateError};
+use std::sync::Arc;
 
 /// What can go wrong in the store.
 #[derive(Debug, thiserror::Error)]
@@ -109,7 +100,7 @@ pub(crate) enum Database {
 
 /// A change under way. Dropped without [`Tx::commit`], nothing of it happened.
 #[derive(Debug)]
-pub struct Tx(Change);
+pub struct Tx(Change, Option<Arc<Recent>>);
 
 #[derive(Debug)]
 pub(crate) enum Change {
@@ -168,29 +159,37 @@ pub(crate) use {change, rows, tx_rows};
 pub struct Store {
     pub(crate) db: Database,
     audit: AuditWriter,
+    recent: Option<Arc<Recent>>,
 }
 
 impl Store {
     /// Opens `address` (a path, `sqlite:path` or `postgres://...`) and brings its tables up to date.
     pub async fn open(address: &str) -> Result<Self> {
-        let db = if address.starts_with("postgres://") || address.starts_with("postgresql://") {
-            open_postgres(address).await?
-        } else if let Some(path) = address.strip_prefix("sqlite:") {
-            open_sqlite(Path::new(path.trim_start_matches("//"))).await?
-        } else if address.is_empty() || address.contains("://") {
-            return Err(StoreError::Address(without_password(address)));
-        } else {
-            open_sqlite(Path::new(address)).await?
-        };
+        let db = open::open(address).await?;
         Ok(Self {
             audit: AuditWriter::start(db.clone()),
+            recent: matches!(db, Database::Sqlite { .. }).then(Arc::default),
             db,
         })
     }
 
     /// Begins a change. On SQLite the writer's place is taken at once, so that a change never fails half-way as busy.
     pub async fn begin(&self) -> Result<Tx> {
-        self.db.begin().await
+        let Tx(change, _) = self.db.begin().await?;
+        Ok(Tx(change, self.recent.clone()))
+    }
+
+    /// Reads a row by `read`, or gives the one that still holds.
+    async fn recent<T: Clone>(
+        &self,
+        shelf: fn(&Recent) -> &Shelf<T>,
+        key: &str,
+        read: impl Future<Output = Result<Option<T>>>,
+    ) -> Result<Option<T>> {
+        match &self.recent {
+            Some(recent) => recent.through(shelf(recent), key, read).await,
+            None => read.await,
+        }
     }
 
     /// Writes an audit row that belongs to no other change, together with those of other callers; returns when it is
@@ -213,116 +212,32 @@ impl Store {
 
 impl Database {
     pub(crate) async fn begin(&self) -> Result<Tx> {
-        Ok(Tx(match self {
+        let change = match self {
             Self::Sqlite { write, .. } => Change::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
             Self::Postgres(pool) => Change::Postgres(pool.begin().await?),
-        }))
+        };
+        Ok(Tx(change, None))
     }
 }
 
 impl Tx {
-    /// Makes it last.
+    /// Makes it last. In a task of its own: a caller that leaves in between must not leave it open whether it happened,
+    /// nor rows that are no longer true on the shelves.
     pub async fn commit(self) -> Result<()> {
-        match self.0 {
-            Change::Sqlite(tx) => tx.commit().await?,
-            Change::Postgres(tx) => tx.commit().await?,
-        }
-        Ok(())
-    }
-}
-
-async fn open_sqlite(path: &Path) -> Result<Database> {
-    protect(path).map_err(|source| StoreError::File {
-        path: path.display().to_string(),
-        source,
-    })?;
-    // FULL: what was answered survives a power cut. With NORMAL the last logout or revocation could be undone by one.
-    // Group commit makes the price of it one fsync for many callers.
-    let options = SqliteConnectOptions::new()
-        .filename(path)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(PATIENCE)
-        .foreign_keys(true)
-        .pragma("cache_size", "-8192")
-        .statement_cache_capacity(200);
-    let write = SqlitePoolOptions::new()
-        .max_connections(1)
-        .test_before_acquire(false)
-        .acquire_timeout(PATIENCE)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .connect_with(options.clone())
-        .await?;
-    sqlx::migrate!("migrations/sqlite").run(&write).await?;
-    let read = SqlitePoolOptions::new()
-        .max_connections(SQLITE_READERS)
-        .test_before_acquire(false)
-        .acquire_timeout(PATIENCE)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .connect_with(options.pragma("query_only", "on"))
-        .await?;
-    Ok(Database::Sqlite { read, write })
-}
-
-async fn open_postgres(address: &str) -> Result<Database> {
-    let options: PgConnectOptions = address
-        .parse()
-        .map_err(|_| StoreError::Address(without_password(address)))?;
-    let pool = PgPoolOptions::new()
-        .max_connections(POSTGRES_CONNECTIONS)
-        .acquire_timeout(PATIENCE)
-        .connect_with(options.application_name("roost"))
-        .await?;
-    sqlx::migrate!("migrations/postgres").run(&pool).await?;
-    Ok(Database::Postgres(pool))
-}
-
-/// Makes the file for its owner alone, before the engine would make it for everybody.
-fn protect(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-    let file = std::fs::OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(path)?;
-    file.set_permissions(std::fs::Permissions::from_mode(0o600))
-}
-
-fn without_password(address: &str) -> String {
-    match (address.find("://"), address.rfind('@')) {
-        (Some(scheme), Some(at)) if at > scheme => {
-            format!("{}://...{}", &address[..scheme], &address[at..])
-        }
-        _ => address.to_owned(),
+        let Self(change, recent) = self;
+        let done = tokio::spawn(async move {
+            let done = match change {
+                Change::Sqlite(tx) => tx.commit().await,
+                Change::Postgres(tx) => tx.commit().await,
+            };
+            if let Some(recent) = recent {
+                recent.changed();
+            }
+            done
+        });
+        Ok(done.await.map_err(|_| StoreError::Closed)??)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_password_in_an_address_is_not_repeated() {
-        assert_eq!(
-            without_password("mysql://me:secret@host/db"),
-            "mysql://...@host/db"
-        );
-        assert_eq!(without_password("mysql://host/db"), "mysql://host/db");
-    }
-
-    #[tokio::test]
-    async fn the_file_is_for_its_owner_alone() {
-        use std::os::unix::fs::PermissionsExt;
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("panel.db");
-        let _store = Store::open(path.to_str().unwrap()).await.unwrap();
-        for entry in std::fs::read_dir(dir.path()).unwrap() {
-            let entry = entry.unwrap();
-            let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
-            assert_eq!(mode, 0o600, "{:?}", entry.path());
-        }
-    }
-}
+mod tests;

@@ -7,8 +7,12 @@
 //! ```
 
 mod postgres;
+pub(crate) mod scene;
 
-use crate::panel::{Panel, PanelOptions};
+use crate::{
+    node_client::stub::{self, StubNode},
+    panel::{Panel, PanelOptions},
+};
 use axum::body::Body;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
@@ -19,6 +23,7 @@ use roost_wire::{
 use serde_json::{Value, json};
 use std::{net::SocketAddr, sync::Arc};
 use tower::ServiceExt as _;
+use uuid::Uuid;
 
 /// Makes two tests of each function: one on SQLite, one on PostgreSQL.
 macro_rules! on_both_databases {
@@ -122,11 +127,38 @@ impl World {
         self.call(Method::POST, path).json(body)
     }
 
-    /// Makes an account by the command line's way.
-    pub(crate) async fn user(&self, name: &str, admin: bool) {
+    /// Makes an account by the command line's way; gives its UUID.
+    pub(crate) async fn user(&self, name: &str, admin: bool) -> Uuid {
         let body = json!({"name": name, "password": PASSWORD, "admin": admin});
         let answer = self.post("/api/admin/users", &body).cli().send().await;
         assert_eq!(answer.status, 200, "{answer:?}");
+        answer.body["uuid"].as_str().unwrap().parse().unwrap()
+    }
+
+    /// Adds a node that the stub answers for; its secret is the stub's.
+    pub(crate) async fn node(&self, name: &str, stub: &StubNode) -> Uuid {
+        let body = json!({"name": name, "address": stub.url()});
+        let answer = self.post("/api/admin/nodes", &body).cli().send().await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let uuid: Uuid = answer.body["uuid"].as_str().unwrap().parse().unwrap();
+        let app = self.panel.app();
+        let sealed = app.sealer.seal(uuid, stub::SECRET).unwrap();
+        let mut tx = app.store.begin().await.unwrap();
+        tx.rotate_node(uuid, &sealed, 0).await.unwrap();
+        tx.confirm_node(uuid, &sealed).await.unwrap();
+        tx.commit().await.unwrap();
+        uuid
+    }
+
+    /// Makes a server owned by the first administrator; gives what the panel answered.
+    pub(crate) async fn server(&self, name: &str, settings: Value) -> Value {
+        let answer = self
+            .post("/api/admin/servers", &json!({"name": name, "settings": settings}))
+            .cli()
+            .send()
+            .await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.body
     }
 
     /// Logs in; gives the cookie's value.

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod audit;
+pub mod config;
 pub mod history;
 pub mod key;
 pub mod login;

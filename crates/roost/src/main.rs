@@ -9,15 +9,20 @@
 //! What panel and node do is not this crate's business: it starts them, gives them connections, and asks them.
 
 mod args;
+mod attach;
 mod cli;
 mod client;
 mod data_dir;
+mod down;
 mod failure;
+mod lifecycle;
 mod lobby;
 mod log;
 mod output;
 mod serve;
 mod settings;
+mod standalone;
+mod up;
 
 use args::{Cli, Verb};
 use clap::Parser;
@@ -26,6 +31,11 @@ use failure::Failure;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // A keeper is one thread of a few hundred KiB: it must not meet the runtime, nor the command line's parser.
+    let mut words = std::env::args_os().skip(1);
+    if words.next().is_some_and(|word| word == "keeper") {
+        return roost_keeper::main(words);
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
@@ -58,6 +68,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
     let everywhere = cli.everywhere;
     match cli.verb {
         Verb::Lobby(lobby) => Ok(lobby::run(&lobby.listen).await?),
+        Verb::Attach(name) => attach::run(&name.server, &Context::find(&everywhere)?).await,
         Verb::Login(login) => cli::login::run(login, &everywhere).await,
         Verb::User(verb) => cli::account::run(verb, &Context::find(&everywhere)?).await,
         Verb::Key(verb) => cli::key::run(verb, &Context::find(&everywhere)?).await,
@@ -65,6 +76,10 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Verb::Server(verb) => cli::server::run(*verb, &Context::find(&everywhere)?).await,
         Verb::Audit(verb) => cli::audit::run(verb, &Context::find(&everywhere)?).await,
         Verb::Socket(verb) => cli::socket::run(verb, &Context::find(&everywhere)?).await,
-        _ => Err(Failure::new("under construction")),
+        Verb::Up(up) => up::run(up, &everywhere).await,
+        Verb::Down(down) => down::run(down, &everywhere).await,
+        Verb::Panel(config) => standalone::panel(config, &everywhere).await,
+        Verb::Daemon(config) => standalone::daemon(config, &everywhere).await,
+        Verb::Config => cli::config::run(&everywhere),
     }
 }

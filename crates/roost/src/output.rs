@@ -97,6 +97,35 @@ pub fn plain(text: &str) -> String {
         .collect()
 }
 
+/// A server's line for a terminal: colours stay where they are wanted, every other control is made harmless.
+pub fn shown(text: &str, colours: bool) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('\x1b') {
+        out.push_str(&plain(&rest[..at]));
+        let tail = &rest[at + 1..];
+        let body = tail.strip_prefix('[').unwrap_or("");
+        let end = body.find(|c: char| !(c.is_ascii_digit() || c == ';' || c == ':'));
+        match end {
+            Some(end) if body[end..].starts_with('m') => {
+                if colours {
+                    out.push_str(&rest[at..at + 2 + end + 1]);
+                }
+                rest = &tail[1 + end + 1..];
+            }
+            _ => {
+                out.push('\u{fffd}');
+                rest = tail;
+            }
+        }
+    }
+    out.push_str(&plain(rest));
+    if colours && text.contains('\x1b') {
+        out.push_str("\x1b[0m");
+    }
+    out
+}
+
 /// A table's dash for nothing.
 pub fn or_dash(text: Option<&str>) -> String {
     text.filter(|t| !t.is_empty()).unwrap_or("-").to_owned()
@@ -127,6 +156,20 @@ mod tests {
             ],
         );
         assert_eq!(text, "NAME         STATE\na-long-name  up\nb");
+    }
+
+    #[test]
+    fn hostile_sequences_are_made_harmless() {
+        assert_eq!(shown("\x1b[31mred\x1b[0m", false), "red");
+        assert_eq!(shown("\x1b[1;31mred\x1b[0m", true), "\x1b[1;31mred\x1b[0m\x1b[0m");
+        assert_eq!(
+            shown("a\x1b]52;c;eA==\x07b", true),
+            "a\u{fffd}]52;c;eA==\u{fffd}b\x1b[0m"
+        );
+        assert_eq!(
+            shown("\x1b[6n\x1b[2J\x1b", false),
+            "\u{fffd}[6n\u{fffd}[2J\u{fffd}"
+        );
     }
 
     #[test]

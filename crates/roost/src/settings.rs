@@ -143,7 +143,6 @@ const KEYS: &[Key] = &[
 
 /// All settings, checked.
 #[derive(Debug, Clone)]
-#[expect(missing_docs, reason = "KEYS says what each is for")]
 pub struct Settings {
     pub listen: SocketAddr,
     pub url: Option<String>,

@@ -72,10 +72,12 @@ export interface AuditRow {
 export interface AuditQuery {
   server?: string;
   user?: string;
-  /** Rows older than this one. */
-  before?: number;
+  /** The newest so many rows; at most `AUDIT_MOST`. */
   lines: number;
 }
+
+/** The most rows that the panel gives at once. */
+export const AUDIT_MOST = 10_000;
 
 type Json = Record<string, unknown>;
 
@@ -94,7 +96,7 @@ async function call(method: string, path: string, body?: unknown): Promise<unkno
       signal: AbortSignal.timeout(DEADLINE_MS),
     });
   } catch {
-    throw new Problem(0, 'The panel cannot be reached. Check your network; this page tries again by itself where it can.');
+    throw new Problem(0, 'The panel cannot be reached. Check your network, or try again in a moment.');
   }
   if (response.status === 204) return null;
   const text = await response.text().catch(() => '');
@@ -204,7 +206,6 @@ export async function audit(query: AuditQuery): Promise<AuditRow[]> {
   const search = new URLSearchParams({ order: 'desc', lines: String(query.lines) });
   if (query.server) search.set('server', query.server);
   if (query.user) search.set('user', query.user);
-  if (query.before !== undefined) search.set('before', String(query.before));
   return list(await call('GET', `/api/admin/audit?${search}`)) as AuditRow[];
 }
 

@@ -1,4 +1,4 @@
-/** The audit as state: filters, pages, refreshing. Newest rows first; older ones are fetched behind them. */
+/** The audit as state: filters, how far back it reaches, refreshing. Newest rows first. */
 
 import { account } from './account.svelte';
 import * as api from './api';
@@ -14,31 +14,20 @@ export class AuditState {
   busy = $state(false);
   trouble = $state('');
   #asked = 0;
+  #lines = PAGE;
 
-  /** The newest page, with the filters as they stand. */
+  /** As many rows as are on show, with the filters as they stand. */
   async refresh(): Promise<void> {
-    await this.#fetch(undefined, (rows) => rows);
-  }
-
-  /** One page more. */
-  async older(): Promise<void> {
-    const last = this.rows?.at(-1);
-    if (last) await this.#fetch(last.id, (rows) => [...(this.rows ?? []), ...rows]);
-  }
-
-  async #fetch(before: number | undefined, join: (rows: api.AuditRow[]) => api.AuditRow[]): Promise<void> {
     this.#asked += 1;
     const asked = this.#asked;
     this.busy = true;
     try {
-      const query: api.AuditQuery = { lines: PAGE, server: this.server.trim(), user: this.user.trim() };
-      if (before !== undefined) query.before = before;
-      const rows = await api.audit(query);
+      const rows = await api.audit({ lines: this.#lines, server: this.server.trim(), user: this.user.trim() });
       // A slow answer to an earlier question must not replace a newer one.
       if (asked !== this.#asked) return;
-      const fresh = before === undefined ? rows : rows.filter((row) => row.id < before);
-      this.rows = join(fresh);
-      this.more = fresh.length === PAGE;
+      // The panel orders by arrival, and what a node reports arrives up to some seconds late.
+      this.rows = rows.toSorted((a, b) => Date.parse(b.time) - Date.parse(a.time) || b.id - a.id);
+      this.more = rows.length === this.#lines && this.#lines < api.AUDIT_MOST;
       this.trouble = '';
     } catch (error) {
       if (asked !== this.#asked) return;
@@ -47,6 +36,18 @@ export class AuditState {
     } finally {
       if (asked === this.#asked) this.busy = false;
     }
+  }
+
+  /** The newest page, with the filters as they stand. */
+  async filter(): Promise<void> {
+    this.#lines = PAGE;
+    await this.refresh();
+  }
+
+  /** Reaches further back, each time by twice as much. The API has no "before", so all is read again. */
+  async older(): Promise<void> {
+    this.#lines = Math.min(api.AUDIT_MOST, this.#lines * 2);
+    await this.refresh();
   }
 }
 

@@ -20,6 +20,8 @@ export class Poller {
   #timer: Timer | undefined;
   #running = false;
   #asking = false;
+  /** Somebody hurried while a question was under way: it may have been asked too early. */
+  #hurried = false;
 
   constructor(readonly parts: PollerParts) {
     this.#pace = parts.pace;
@@ -42,6 +44,7 @@ export class Poller {
   hurry(): void {
     this.#pace = this.parts.pace;
     if (!this.#running) return;
+    this.#hurried = this.#asking;
     this.#timer?.cancel();
     void this.#ask();
   }
@@ -55,6 +58,11 @@ export class Poller {
     );
     this.#asking = false;
     if (!this.#running) return;
+    if (this.#hurried) {
+      this.#hurried = false;
+      void this.#ask();
+      return;
+    }
     const growth = changed === 'yes' ? 0 : changed === 'no' ? 1.25 : 2;
     this.#pace = growth === 0 ? this.parts.pace : Math.min(this.parts.slowest, this.#pace * growth);
     this.#timer?.cancel();

@@ -127,3 +127,20 @@ describe('polling', () => {
     expect(times).toHaveLength(before + 1);
   });
 });
+
+test('a poller that is hurried while it asks, asks once more at once', async () => {
+  const clock = new ManualClock();
+  let asked = 0;
+  let answer: (changed: boolean) => void = () => undefined;
+  const poller = new Poller({ clock, pace: 1_000, slowest: 4_000, ask: () => ((asked += 1), new Promise((resolve) => (answer = resolve))) });
+  poller.start();
+  poller.hurry();
+  poller.hurry();
+  expect(asked).toBe(1);
+  answer(false);
+  await settle();
+  expect(asked).toBe(2);
+  answer(false);
+  await clock.advance(900);
+  expect(asked).toBe(2);
+});

@@ -3,7 +3,7 @@
 use super::{Recorder, queue::Batch};
 use crate::remote::{Panel, PanelError};
 use roost_wire::remote::Activity;
-use std::{io, sync::PoisonError, time::Duration};
+use std::{io, time::Duration};
 
 /// Rows a request.
 const BATCH: usize = 100;
@@ -74,10 +74,4 @@ async fn send_singly(panel: &Panel, rows: &[Activity]) -> Result<(), PanelError>
 
 fn log_dropped(row: &Activity, error: &PanelError) {
     tracing::error!(server = %row.server, event = row.event, id = ?row.id, %error, "the panel refuses an audit row: dropped");
-}
-
-impl Recorder {
-    fn with<T>(&self, act: impl FnOnce(&mut super::Queue) -> T) -> T {
-        act(&mut self.0.queue.lock().unwrap_or_else(PoisonError::into_inner))
-    }
 }

@@ -7,7 +7,7 @@
 //!     journals/<uuid>/       the console's history
 //!     run/<uuid>/            the keeper's socket and spool
 //!     activity.queue         rows on their way to the panel
-//!     denied.json            tokens that open nothing any more
+//!     (deny list)            tokens that open nothing any more
 //!   data/<uuid>/             the server's own directory
 //! ```
 //!
@@ -45,6 +45,10 @@ impl Layout {
         Ok(layout)
     }
 
+    /// Everything of the node's own.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
     /// The lock that only one node holds.
     pub fn lock(&self) -> PathBuf {
         self.root.join("node.lock")
@@ -52,10 +56,6 @@ impl Layout {
     /// The queue of activity rows.
     pub fn activity(&self) -> PathBuf {
         self.root.join("activity.queue")
-    }
-    /// The deny list.
-    pub fn denied(&self) -> PathBuf {
-        self.root.join("denied.json")
     }
     /// What is written down of all servers, one directory each.
     pub fn servers(&self) -> PathBuf {

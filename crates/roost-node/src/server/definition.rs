@@ -3,7 +3,7 @@
 //! The settings are kept as they came, too: the panel asks for them back.
 
 use crate::config::replace_file;
-use roost_wire::remote::{ProcessConfiguration, RoostSettings, Settings};
+use roost_wire::remote::{ProcessConfiguration, RoostSettings, Runtime, Settings};
 use serde::Deserialize;
 use serde_json::Value;
 use std::{io, path::Path};
@@ -66,6 +66,38 @@ impl Definition {
     /// Whether it counts as running as soon as its program lives. A stock panel that names no text means "never".
     pub fn is_ready_at_once(&self) -> bool {
         self.settings.roost.is_some() && self.process.startup.done.iter().all(String::is_empty)
+    }
+
+    /// What people call it.
+    pub fn name(&self) -> String {
+        let identifier = self
+            .settings
+            .roost
+            .as_ref()
+            .map(|roost| roost.identifier.as_str());
+        match (identifier, self.settings.meta.name.as_str()) {
+            (Some(identifier), _) if !identifier.is_empty() => identifier.to_owned(),
+            (_, "") => self.uuid.to_string(),
+            (_, name) => name.to_owned(),
+        }
+    }
+
+    /// What runs it.
+    pub fn runtime(&self) -> Runtime {
+        self.settings
+            .roost
+            .as_ref()
+            .map_or(Runtime::Docker, |roost| roost.runtime)
+    }
+
+    /// The texts that mark it as running, for people.
+    pub fn awaited(&self) -> String {
+        let texts = self.process.startup.done.iter().filter(|text| !text.is_empty());
+        let quoted: Vec<String> = texts.map(|text| format!("`{text}`")).collect();
+        if quoted.is_empty() {
+            return "nothing does, since the panel names no text for it".to_owned();
+        }
+        quoted.join(" or ")
     }
 
     /// Writes it down.

@@ -106,6 +106,8 @@ pub enum StopReason {
     Typed,
     /// The panel suspended it.
     Suspended,
+    /// All servers of the node are stopped.
+    Down,
 }
 
 impl Default for Phase {
@@ -122,10 +124,12 @@ impl Default for Phase {
 pub enum Input {
     /// Somebody asks.
     Request(PowerAction),
-    /// Somebody typed the stop command, and the terminal took it.
+    /// Somebody types the stop command.
     StopTyped,
-    /// The panel suspended the server.
+    /// The panel suspended the server: it ends, whatever was to follow.
     Suspend,
+    /// All servers of the node are stopped: it ends, whatever was to follow.
+    Down,
     /// The program lives. `ready`: no `done` text is awaited.
     Launched {
         /// The run.
@@ -311,6 +315,15 @@ impl Phase {
         }
     }
 
+    /// The same program, whose stream goes on under another name: an engine was attached to again.
+    pub fn rename(&mut self, new: Uuid) {
+        match self {
+            Self::Offline { .. } | Self::Installing { .. } => {}
+            Self::Launching { run, .. } | Self::Starting { run } | Self::Running { run } => *run = new,
+            Self::Stopping(stopping) => stopping.run = new,
+        }
+    }
+
     /// Whether a program lives that can be typed at.
     pub const fn is_live(&self) -> bool {
         match self {
@@ -350,7 +363,13 @@ pub fn step(power: Power, input: Input, rules: &Rules) -> (Power, Vec<Effect>) {
             }
         }
         Input::StopTyped => machine.stop_typed(),
-        Input::Suspend => machine.suspend(),
+        Input::Suspend => {
+            machine.end_for_good(
+                StopReason::Suspended,
+                rules.stop_timeout_secs.min(SUSPEND_STOP_SECS),
+            );
+        }
+        Input::Down => machine.end_for_good(StopReason::Down, rules.stop_timeout_secs),
         Input::Launched { run, ready } => machine.launched(run, ready),
         Input::LaunchFailed { run, reason } => machine.launch_failed(run, reason),
         Input::DoneSeen { run } => {
@@ -443,7 +462,7 @@ impl Machine<'_> {
             (Phase::Stopping(stopping), Start | Stop | Restart) => {
                 return Err(Refusal::Busy(match stopping.why {
                     StopReason::Asked(asked) => asked,
-                    StopReason::Typed | StopReason::Suspended => Stop,
+                    StopReason::Typed | StopReason::Suspended | StopReason::Down => Stop,
                 }));
             }
         }
@@ -526,8 +545,8 @@ impl Machine<'_> {
         }
     }
 
-    fn suspend(&mut self) {
-        let secs = self.rules.stop_timeout_secs.min(SUSPEND_STOP_SECS);
+    /// A stop that no other action can refuse, and after which nothing follows.
+    fn end_for_good(&mut self, why: StopReason, secs: u64) {
         match self.power.phase.clone() {
             Phase::Offline { last_exit, .. } => {
                 self.power.phase = Phase::Offline {
@@ -535,11 +554,16 @@ impl Machine<'_> {
                     again: false,
                 };
             }
-            Phase::Installing { .. } => self.power.phase = Phase::Installing { then_start: false },
-            Phase::Launching { run, .. } => self.call_off(run, StopReason::Suspended),
-            Phase::Starting { run } | Phase::Running { run } => self.stop(run, StopReason::Suspended, secs),
+            Phase::Installing { .. } => {
+                self.power.phase = Phase::Installing { then_start: false };
+                if why == StopReason::Down {
+                    self.effects.push(Effect::CancelInstall);
+                }
+            }
+            Phase::Launching { run, .. } => self.call_off(run, why),
+            Phase::Starting { run } | Phase::Running { run } => self.stop(run, why, secs),
             Phase::Stopping(stopping) if stopping.why == StopReason::Typed => {
-                self.stop(stopping.run, StopReason::Suspended, secs);
+                self.stop(stopping.run, why, secs);
             }
             Phase::Stopping(stopping) => {
                 self.power.phase = Phase::Stopping(Stopping {
@@ -705,7 +729,10 @@ impl Machine<'_> {
             PowerState::Running | PowerState::Offline => self.go(Phase::Running { run }),
         }
         if self.rules.suspended {
-            self.suspend();
+            self.end_for_good(
+                StopReason::Suspended,
+                self.rules.stop_timeout_secs.min(SUSPEND_STOP_SECS),
+            );
         }
     }
 }

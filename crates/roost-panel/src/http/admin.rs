@@ -47,3 +47,6 @@ pub fn routes() -> Router<App> {
         .route("/api/admin/sockets/{id}", delete(sockets::end))
         .route("/api/admin/info", get(info::show))
 }
+
+#[cfg(test)]
+mod tests;

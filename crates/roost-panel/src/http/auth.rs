@@ -71,7 +71,9 @@ async fn log_in(State(app): State<App>, request: Request) -> ApiResult<impl Into
         .unwrap_or_default()
         .to_owned();
     let request = Request::from_parts(parts, body);
-    let bytes = Bytes::from_request(request, &app).await.map_err(unreadable)?;
+    let bytes = Bytes::from_request(request, &app)
+        .await
+        .map_err(|r| unreadable(&r))?;
     let login: Login = parse(&bytes, 400)?;
     if login.password.len() > PASSWORD_MAX || login.user.len() > 400 {
         return Err(ApiError::new(

@@ -37,7 +37,14 @@ pub fn routes() -> Router<App> {
         .route("/api/client/servers/{server}", get(server::show))
         .route("/api/client/servers/{server}/websocket", get(websocket::issue))
         .route("/api/client/servers/{server}/resources", get(resources::show))
-        .route("/api/client/servers/{server}/users", get(users::list))
+        .route(
+            "/api/client/servers/{server}/users",
+            get(users::list).post(users::create),
+        )
+        .route(
+            "/api/client/servers/{server}/users/{user}",
+            get(users::show).post(users::update).delete(users::delete),
+        )
         .route("/api/client/servers/{server}/activity", get(activity::list))
         .route("/api/client/servers/{server}/power", post(power::act))
         .route("/api/client/servers/{server}/command", post(command::send))

@@ -99,7 +99,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let bytes = Bytes::from_request(request, state).await.map_err(unreadable)?;
+        let bytes = Bytes::from_request(request, state)
+            .await
+            .map_err(|r| unreadable(&r))?;
         parse(&bytes, 422).map(Self)
     }
 }
@@ -119,7 +121,7 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8], wrong_shape: u16) -> ApiResult<T
 }
 
 /// A body that is too long or broke off.
-pub fn unreadable(rejection: BytesRejection) -> ApiError {
+pub fn unreadable(rejection: &BytesRejection) -> ApiError {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
         ApiError::new(
             413,

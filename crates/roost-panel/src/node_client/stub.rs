@@ -66,6 +66,7 @@ pub(crate) struct StubNode {
     pub(crate) address: SocketAddr,
     script: Arc<Mutex<Script>>,
     seen: Arc<Mutex<Vec<Seen>>>,
+    secret: Arc<Mutex<String>>,
 }
 
 impl StubNode {
@@ -76,6 +77,7 @@ impl StubNode {
             address: listener.local_addr().unwrap(),
             script: Arc::new(Mutex::new(Box::new(obedient))),
             seen: Arc::default(),
+            secret: Arc::new(Mutex::new(SECRET.to_owned())),
         };
         let app = axum::Router::new().fallback(handle).with_state(node.clone());
         tokio::spawn(async move { axum::serve(listener, app).await });
@@ -85,6 +87,11 @@ impl StubNode {
     /// From now on answers as `script` says.
     pub(crate) fn answers(&self, script: impl Fn(&Seen) -> Answer + Send + 'static) {
         *self.script.lock().unwrap() = Box::new(script);
+    }
+
+    /// From now on only this secret is accepted.
+    pub(crate) fn expects(&self, secret: &str) {
+        secret.clone_into(&mut self.secret.lock().unwrap());
     }
 
     /// Everything that was asked since the last call.
@@ -114,12 +121,29 @@ pub(crate) fn detail(state: &str) -> Value {
     })
 }
 
+/// What `GET /api/system` gives, on Roost's node or another.
+pub(crate) fn system(is_roost: bool) -> Value {
+    let mut info = json!({"architecture": "x86_64", "cpu_count": 2, "kernel_version": "6", "os": "linux", "version": "1.11.0"});
+    if is_roost {
+        info["roost"] = "0.1.0".into();
+    }
+    info
+}
+
 /// The script of [`StubNode::start`].
 pub(crate) fn obedient(seen: &Seen) -> Answer {
+    if seen.path == "/api/system" {
+        return Answer::json(200, &system(true));
+    }
     match (
         seen.method.as_str(),
         seen.path.rsplit('/').next().unwrap_or_default(),
     ) {
+        ("GET", "system") => Answer::json(
+            200,
+            &json!({"architecture": "amd64", "cpu_count": 2, "kernel_version": "6", "os": "linux",
+                    "version": "0.1.0", "roost": "0.1.0"}),
+        ),
         ("GET", _) if seen.path.starts_with("/api/servers/") => Answer::json(200, &detail("running")),
         ("POST", "power" | "servers") => Answer::empty(202),
         ("POST", "commands") => Answer::empty(204)
@@ -144,7 +168,8 @@ async fn handle(State(node): State<StubNode>, request: Request<Body>) -> Respons
         .get("authorization")
         .and_then(|v| v.to_str().ok())
         .unwrap_or_default();
-    let answer = if shown == format!("Bearer {SECRET}") {
+    let expected = format!("Bearer {}", node.secret.lock().unwrap());
+    let answer = if shown == expected {
         (node.script.lock().unwrap())(&seen)
     } else {
         Answer::json(

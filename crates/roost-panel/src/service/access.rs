@@ -66,3 +66,6 @@ pub fn access(
         history_from,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -115,13 +115,19 @@ pub async fn issue(app: &App, asked: Asked<'_>) -> Result<Answer, NoCredentials>
     let token = Claims::new(grant, app.options.clock.now_secs())
         .sign(&node.target.secret)
         .map_err(|error| ServiceError::Internal(format!("a token could not be signed: {error}")))?;
-    app.store.record(audit::entry(app, asked.actor, ISSUED).on(asked.server)).await?;
+    app.store
+        .record(audit::entry(app, asked.actor, ISSUED).on(asked.server))
+        .await?;
     Ok(Answer::Issued(Credentials::new(token, socket)))
 }
 
 fn resolve<'a>(app: &App, asked: &Asked<'a>) -> Result<Option<Resolved<'a>>, ServiceError> {
-    let Some(row) = &asked.server.node_row else { return Ok(None) };
-    let Some(target) = nodes::target(app, row)? else { return Ok(None) };
+    let Some(row) = &asked.server.node_row else {
+        return Ok(None);
+    };
+    let Some(target) = nodes::target(app, row)? else {
+        return Ok(None);
+    };
     let public = if !row.address.is_empty() {
         row.address.clone()
     } else if let Some(listen) = app.options.local_listen.filter(|_| row.name == nodes::LOCAL) {

@@ -20,7 +20,12 @@ use uuid::Uuid;
 
 /// The nodes' secrets, opened: at most two a node.
 #[derive(Default)]
-pub struct NodeSecrets(Mutex<HashMap<(Uuid, bool), (String, Arc<str>)>>);
+pub struct NodeSecrets(Mutex<HashMap<SecretOf, Opened>>);
+
+/// A node, and whether it is the secret before the current one.
+type SecretOf = (Uuid, bool);
+/// The sealed form, and what came out of it.
+type Opened = (String, Arc<str>);
 
 impl fmt::Debug for NodeSecrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

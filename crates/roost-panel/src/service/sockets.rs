@@ -8,7 +8,10 @@ use super::{
 use crate::{node_client::NodeTarget, panel::App, store::ServerRow};
 use futures_util::future::join_all;
 use roost_wire::{id::ServerRef, node_api::SocketInfo};
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 use uuid::Uuid;
 
 /// How long a node is waited for.
@@ -59,25 +62,26 @@ async fn ask(app: &App, node: Option<Uuid>) -> Result<Vec<(NodeTarget, Vec<Socke
 }
 
 async fn named(app: &App, infos: Vec<SocketInfo>) -> Result<Vec<LiveSocket>> {
-    let mut users: HashMap<Uuid, Option<String>> = HashMap::new();
-    let mut servers: HashMap<Uuid, Option<ServerRow>> = HashMap::new();
+    let users: HashSet<Uuid> = infos.iter().map(|info| info.user).collect();
+    let mut names: HashMap<Uuid, String> = HashMap::new();
+    for uuid in users {
+        if let Some(user) = app.store.user(uuid).await? {
+            names.insert(uuid, user.name);
+        }
+    }
+    let uuids: HashSet<Uuid> = infos.iter().map(|info| info.server).collect();
+    let mut servers: HashMap<Uuid, ServerRow> = HashMap::new();
+    for uuid in uuids {
+        if let Some(server) = app.store.server(&ServerRef::Uuid(uuid)).await? {
+            servers.insert(uuid, server);
+        }
+    }
     let mut list = Vec::with_capacity(infos.len());
     for info in infos {
-        if !users.contains_key(&info.user) {
-            users.insert(info.user, app.store.user(info.user).await?.map(|u| u.name));
-        }
-        if !servers.contains_key(&info.server) {
-            servers.insert(
-                info.server,
-                app.store.server(&ServerRef::Uuid(info.server)).await?,
-            );
-        }
-        let user = users.get(&info.user).cloned().flatten();
+        let user = names.get(&info.user).or(info.user_name.as_ref()).cloned();
         list.push(LiveSocket {
-            user: user
-                .or_else(|| info.user_name.clone())
-                .unwrap_or_else(|| info.user.to_string()),
-            server: servers.get(&info.server).cloned().flatten(),
+            user: user.unwrap_or_else(|| info.user.to_string()),
+            server: servers.get(&info.server).cloned(),
             info,
         });
     }

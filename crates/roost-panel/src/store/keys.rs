@@ -33,13 +33,16 @@ macro_rules! select_keys {
 impl Store {
     /// The key of this hash.
     pub async fn key(&self, token_hash: &str) -> Result<Option<KeyRow>> {
-        rows!(
-            fetch_optional,
-            KeyRow,
-            &self.db,
-            select_keys!("WHERE k.token_hash = $1"),
-            token_hash
-        )
+        let read = async {
+            rows!(
+                fetch_optional,
+                KeyRow,
+                &self.db,
+                select_keys!("WHERE k.token_hash = $1"),
+                token_hash
+            )
+        };
+        self.recent(|r| &r.keys, token_hash, read).await
     }
 
     /// By its identifier.

@@ -1,7 +1,7 @@
 //! What nodes still have to be told about access that ended. Rows stand here until the node has confirmed, so that
 //! neither a restart of the panel nor a node that is away loses one.
 
-use super::{Result, Store, Tx, change, rows};
+use super::{Result, Store, Tx, change, rows, tx_rows};
 use uuid::Uuid;
 
 /// Something to tell a node.
@@ -89,7 +89,25 @@ impl Store {
     }
 }
 
+/// Public ids of a user's sessions and keys.
+const CREDENTIALS_OF: &str = "SELECT id FROM sessions WHERE user_uuid = $1 \
+                              UNION ALL SELECT identifier FROM api_keys WHERE user_uuid = $1";
+
+impl Store {
+    /// Public ids of a user's sessions and keys.
+    pub async fn credentials_of(&self, user: Uuid) -> Result<Vec<String>> {
+        let ids: Vec<(String,)> = rows!(fetch_all, (String,), &self.db, CREDENTIALS_OF, user.to_string())?;
+        Ok(ids.into_iter().map(|(id,)| id).collect())
+    }
+}
+
 impl Tx {
+    /// Public ids of a user's sessions and keys, as this change sees them.
+    pub async fn credentials_of(&mut self, user: Uuid) -> Result<Vec<String>> {
+        let ids: Vec<(String,)> = tx_rows!(fetch_all, (String,), self, CREDENTIALS_OF, user.to_string())?;
+        Ok(ids.into_iter().map(|(id,)| id).collect())
+    }
+
     /// Notes what a node has to be told.
     pub async fn insert_revocation(&mut self, new: &NewRevocation, now: i64) -> Result<()> {
         change!(

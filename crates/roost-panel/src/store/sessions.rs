@@ -37,15 +37,18 @@ pub struct NewSession<'a> {
 impl Store {
     /// The session of a cookie that holds at `now`.
     pub async fn session(&self, token_hash: &str, now: i64) -> Result<Option<SessionRow>> {
-        rows!(
-            fetch_optional,
-            SessionRow,
-            &self.db,
-            "SELECT s.id, s.expires_at, u.number, u.uuid, u.name, u.email, u.admin, u.hidden, u.created_at \
-             FROM sessions s JOIN users u ON u.uuid = s.user_uuid WHERE s.token_hash = $1 AND s.expires_at > $2",
-            token_hash,
-            now
-        )
+        let read = async {
+            rows!(
+                fetch_optional,
+                SessionRow,
+                &self.db,
+                "SELECT s.id, s.expires_at, u.number, u.uuid, u.name, u.email, u.admin, u.hidden, u.created_at \
+                 FROM sessions s JOIN users u ON u.uuid = s.user_uuid WHERE s.token_hash = $1",
+                token_hash
+            )
+        };
+        let found = self.recent(|r| &r.sessions, token_hash, read).await?;
+        Ok(found.filter(|session| session.expires_at > now))
     }
 
     /// Moves a session's end.

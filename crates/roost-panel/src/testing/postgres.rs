@@ -77,6 +77,10 @@ fn start() -> Server {
     let mut shell = Command::new("sh");
     // A signal to the test's own group must not end the shell before it has cleaned up.
     std::os::unix::process::CommandExt::process_group(&mut shell, 0);
+    #[expect(
+        clippy::zombie_processes,
+        reason = "it ends after this process, which it cleans up after"
+    )]
     let mut child = shell
         .args(["-c", &script])
         .stdin(Stdio::piped())

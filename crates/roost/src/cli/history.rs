@@ -1,13 +1,18 @@
 //! `roost server logs` and `send`: reading a console's history, following it, typing a line.
 
 use super::{Context, when};
-use crate::{client::segment, failure::Failure, output::plain};
+use crate::{
+    client::segment,
+    failure::Failure,
+    output::{plain, shown},
+};
 use roost_wire::{
     admin_api::{EraseRequest, Erased},
     clock::{Clock, SystemClock, rfc3339},
     node_api::{JournalPage, Source},
 };
 use serde_json::json;
+use std::io::IsTerminal;
 
 /// Lines a request while paging.
 const PAGE: u32 = 5000;
@@ -66,41 +71,10 @@ fn print(page: &JournalPage, cx: &Context) -> Result<(), Failure> {
         } else if line.source == Source::Daemon {
             cx.out.line(&format!("[Roost] {}", plain(&line.text)))?;
         } else {
-            cx.out.line(&shown(&line.text))?;
+            cx.out.line(&shown(&line.text, std::io::stdout().is_terminal()))?;
         }
     }
     Ok(())
-}
-
-/// A server's line for a terminal: colours stay, every other control is made harmless.
-fn shown(text: &str) -> String {
-    use std::io::IsTerminal;
-    let colours = std::io::stdout().is_terminal();
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find('\x1b') {
-        out.push_str(&plain(&rest[..at]));
-        let tail = &rest[at + 1..];
-        let body = tail.strip_prefix('[').unwrap_or("");
-        let end = body.find(|c: char| !(c.is_ascii_digit() || c == ';' || c == ':'));
-        match end {
-            Some(end) if body[end..].starts_with('m') => {
-                if colours {
-                    out.push_str(&rest[at..at + 2 + end + 1]);
-                }
-                rest = &tail[1 + end + 1..];
-            }
-            _ => {
-                out.push('\u{fffd}');
-                rest = tail;
-            }
-        }
-    }
-    out.push_str(&plain(rest));
-    if colours && text.contains('\x1b') {
-        out.push_str("\x1b[0m");
-    }
-    out
 }
 
 /// Types one line.
@@ -139,17 +113,4 @@ pub async fn erase(server: &str, time: &str, cx: &Context) -> Result<(), Failure
         ),
         json!({"server": server, "lines": erased.lines}),
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hostile_sequences_are_made_harmless() {
-        // Not a terminal here: colours go as well.
-        assert_eq!(shown("\x1b[31mred\x1b[0m"), "red");
-        assert_eq!(shown("a\x1b]52;c;eA==\x07b"), "a\u{fffd}]52;c;eA==\u{fffd}b");
-        assert_eq!(shown("\x1b[6n\x1b[2J\x1b"), "\u{fffd}[6n\u{fffd}[2J\u{fffd}");
-    }
 }

@@ -9,7 +9,7 @@ const FINAL = new Set([1000, 4400, 4409]);
 const WORDS: Record<number, string> = {
   1000: 'the node closed the console',
   1001: 'the node is going away',
-  1006: 'the connection was lost',
+  1006: 'cut off by the network or the node',
   1009: 'the message was too long',
   1011: 'something failed inside the node',
   1012: 'the node is restarting',

@@ -338,6 +338,15 @@ fn the_next_life_of_the_node_goes_on_where_the_last_one_was() {
     assert!(step(running(), ended(1), &rules()).0.phase.saved().wants_start());
 }
 
+#[test]
+fn a_node_that_goes_down_takes_a_restarting_server_with_it() {
+    let (power, _) = request(&running(), PowerAction::Restart);
+    let (power, _) = step(power, Input::Down, &rules());
+    let (power, _) = step(power, ended(0), &rules());
+    assert!(!power.phase.saved().wants_start());
+    assert_eq!(power.phase.wire(), PowerState::Offline);
+}
+
 fn any_run() -> impl Strategy<Value = Uuid> {
     (1u128..4).prop_map(Uuid::from_u128)
 }
@@ -353,6 +362,7 @@ fn any_input() -> impl Strategy<Value = Input> {
         4 => action.prop_map(Input::Request),
         1 => Just(Input::StopTyped),
         1 => Just(Input::Suspend),
+        1 => Just(Input::Down),
         4 => (any_run(), any::<bool>()).prop_map(|(run, ready)| Input::Launched { run, ready }),
         1 => any_run().prop_map(|run| Input::LaunchFailed { run, reason: "no".into() }),
         2 => any_run().prop_map(|run| Input::DoneSeen { run }),

@@ -50,6 +50,13 @@ impl Exit {
     }
 }
 
+impl Exit {
+    /// One sentence.
+    pub fn sentence(&self) -> String {
+        ended(self)
+    }
+}
+
 /// A clause: `exit code 1`, `ended by signal 9 (SIGKILL), out of memory`.
 impl fmt::Display for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -106,6 +113,7 @@ pub(super) fn stopping(why: StopReason, secs: u64) -> String {
     let what = match why {
         StopReason::Asked(PowerAction::Restart) => "is being restarted",
         StopReason::Suspended => "was suspended and is being stopped",
+        StopReason::Down => "is being stopped with the whole node",
         StopReason::Asked(_) | StopReason::Typed => "is being stopped",
     };
     format!("The server {what}; if it has not ended in {secs} seconds, it is killed.")

@@ -19,13 +19,22 @@ pub async fn list(
     let page = Page::read(asked.get("page"), asked.get("per_page"), 25);
     let filter = AuditFilter {
         server: Some(allowed.server.uuid),
-        event: asked.get("filter[event]").filter(|e| !e.is_empty()).map(str::to_owned),
+        event: asked
+            .get("filter[event]")
+            .filter(|e| !e.is_empty())
+            .map(str::to_owned),
         ..AuditFilter::default()
     };
     let newest_first = asked.get("sort") != Some("timestamp");
     let total = app.store.count_audit(&filter).await?;
-    let rows = app.store.audit(&filter, newest_first, page.offset(), page.rows).await?;
+    let rows = app
+        .store
+        .audit(&filter, newest_first, page.offset(), page.rows)
+        .await?;
     let caller = allowed.identity.user.uuid;
-    let data = rows.iter().map(|row| shape::activity(row, caller, allowed.is_admin())).collect();
+    let data = rows
+        .iter()
+        .map(|row| shape::activity(row, caller, allowed.is_admin()))
+        .collect();
     Ok(Json(page.list(data, total)))
 }

@@ -43,10 +43,17 @@ pub async fn send(
         .on(&allowed.server)
         .with("command", command.as_str());
     app.store.record(row).await?;
-    let place = match app.node_client.commands(&target, allowed.server.uuid, vec![command]).await {
+    let place = match app
+        .node_client
+        .commands(&target, allowed.server.uuid, vec![command])
+        .await
+    {
         Ok(place) => place,
         // Stock daemons say 502 or 417 for a server that is not running.
-        Err(NodeError::Declined { status: 502 | 417 | 409, .. }) => return Err(ApiError::new(502, OFFLINE)),
+        Err(NodeError::Declined {
+            status: 502 | 417 | 409,
+            ..
+        }) => return Err(ApiError::new(502, OFFLINE)),
         Err(NodeError::Declined { said, .. }) => return Err(ApiError::new(422, said)),
         Err(other) => return Err(node_problem::problem(&allowed, &other)),
     };
@@ -69,13 +76,18 @@ fn check(command: &str) -> Result<(), ApiError> {
         let length = command.len();
         return Err(ApiError::new(
             422,
-            format!("The command has {length} bytes, a server's terminal takes {LINE_MAX} a line: shorten it."),
+            format!(
+                "The command has {length} bytes, a server's terminal takes {LINE_MAX} a line: shorten it."
+            ),
         ));
     }
     if let Some(c) = command.chars().find(|c| c.is_control() && *c != '\t') {
         return Err(ApiError::new(
             422,
-            format!("The command holds a control character (U+{:04X}): send one line of plain text.", u32::from(c)),
+            format!(
+                "The command holds a control character (U+{:04X}): send one line of plain text.",
+                u32::from(c)
+            ),
         ));
     }
     Ok(())

@@ -26,9 +26,15 @@ pub async fn list(State(app): State<App>, identity: Identity, asked: Asked) -> R
         (Some("admin" | "admin-all"), false) => return Ok(Json(page.list(Vec::new(), 0))),
         _ => VisibleServers::Mine(user.uuid),
     };
-    let search = FILTERS.iter().find_map(|name| asked.get(name)).unwrap_or_default();
+    let search = FILTERS
+        .iter()
+        .find_map(|name| asked.get(name))
+        .unwrap_or_default();
     let total = app.store.count_servers(visible, search).await?;
-    let rows = app.store.servers(visible, search, page.offset(), page.rows).await?;
+    let rows = app
+        .store
+        .servers(visible, search, page.offset(), page.rows)
+        .await?;
     let mut data = Vec::with_capacity(rows.len());
     for row in &rows {
         if let Some(server) = show(&app, &identity, row).await? {

@@ -30,20 +30,34 @@ pub async fn read(
         stream: asked.parsed("stream", "the UUID of a journal")?,
         after: asked.parsed("after", "a sequence number")?,
         before: asked.parsed("before", "a sequence number")?,
-        lines: asked.parsed::<u32>("lines", "a number from 1 to 10000")?.map(|n| n.clamp(1, LINES_MAX)),
-        wait: asked.parsed::<u32>("wait", "a number of seconds from 0 to 30")?.map(|n| n.min(30)),
+        lines: asked
+            .parsed::<u32>("lines", "a number from 1 to 10000")?
+            .map(|n| n.clamp(1, LINES_MAX)),
+        wait: asked
+            .parsed::<u32>("wait", "a number of seconds from 0 to 30")?
+            .map(|n| n.min(30)),
         since: allowed.access.history_from,
     };
     if query.after.is_some() && query.before.is_some() {
-        return Err(ApiError::new(400, "Give `after` to go on or `before` to page back, not both."));
+        return Err(ApiError::new(
+            400,
+            "Give `after` to go on or `before` to page back, not both.",
+        ));
     }
     let target = node_problem::target(&app, &allowed)?;
-    let mut page = match app.node_client.journal(&target, allowed.server.uuid, &query).await {
+    let mut page = match app
+        .node_client
+        .journal(&target, allowed.server.uuid, &query)
+        .await
+    {
         Ok(page) => page,
         Err(NodeError::UnknownServer { .. }) => {
             // Either the server is not there, or the daemon has no such route.
             return Err(match app.node_client.server(&target, allowed.server.uuid).await {
-                Ok(_) => ApiError::new(501, "This server's node is not Roost's: it keeps no journal to read from."),
+                Ok(_) => ApiError::new(
+                    501,
+                    "This server's node is not Roost's: it keeps no journal to read from.",
+                ),
                 Err(error) => node_problem::problem(&allowed, &error),
             });
         }
@@ -65,6 +79,9 @@ async fn still_allowed(app: &App, mut parts: Parts, before: &Allowed<OpenConsole
     if now.access == before.access {
         Ok(())
     } else {
-        Err(ApiError::new(403, "Your access to this server has changed: ask again."))
+        Err(ApiError::new(
+            403,
+            "Your access to this server has changed: ask again.",
+        ))
     }
 }

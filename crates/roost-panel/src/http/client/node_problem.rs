@@ -1,10 +1,10 @@
 //! What a node's failure becomes for a client: the reason for all, what lies behind it for administrators.
 
 use crate::{
-    http::{ApiError, Allowed},
+    http::{Allowed, ApiError},
     node_client::{NodeError, NodeTarget, Reason},
-    service::nodes,
     panel::App,
+    service::nodes,
 };
 use roost_wire::{client_api::UNAVAILABLE, problem::Problem};
 
@@ -33,7 +33,11 @@ pub fn problem<P>(allowed: &Allowed<P>, error: &NodeError) -> ApiError {
 
 /// Adds what lies behind `problem` for administrators.
 pub fn with_detail<P>(allowed: &Allowed<P>, problem: Problem, error: &NodeError) -> ApiError {
-    ApiError(if allowed.is_admin() { problem.detail(error.detail()) } else { problem })
+    ApiError(if allowed.is_admin() {
+        problem.detail(error.detail())
+    } else {
+        problem
+    })
 }
 
 /// Logs a node that can't be used.

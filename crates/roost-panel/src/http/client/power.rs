@@ -28,13 +28,15 @@ pub async fn act(
     Body(power): Body<Power>,
 ) -> Result<StatusCode, ApiError> {
     let word = power.signal.or(power.action).unwrap_or_default();
-    let action: PowerAction =
-        word.parse().map_err(|_| ApiError::new(422, "`signal` must be start, stop, restart or kill."))?;
+    let action: PowerAction = word
+        .parse()
+        .map_err(|_| ApiError::new(422, "`signal` must be start, stop, restart or kill."))?;
     allowed.require(action.permission())?;
     allowed.require_not_suspended()?;
     let target = node_problem::target(&app, &allowed)?;
     // Written first: what was set in motion is never missing from the audit.
-    let row = audit::entry(&app, &allowed.identity.actor(), &format!("server:power.{action}")).on(&allowed.server);
+    let row =
+        audit::entry(&app, &allowed.identity.actor(), &format!("server:power.{action}")).on(&allowed.server);
     app.store.record(row).await?;
     app.node_client
         .power(&target, allowed.server.uuid, action)

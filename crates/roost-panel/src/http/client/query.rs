@@ -17,8 +17,12 @@ impl Asked {
 
     /// A value as a number, a UUID and the like: 400 if it is given and is none.
     pub fn parsed<T: std::str::FromStr>(&self, name: &str, what: &str) -> Result<Option<T>, ApiError> {
-        let Some(text) = self.get(name).map(str::trim).filter(|t| !t.is_empty()) else { return Ok(None) };
-        text.parse().map(Some).map_err(|_| ApiError::new(400, format!("`{name}` in the address must be {what}.")))
+        let Some(text) = self.get(name).map(str::trim).filter(|t| !t.is_empty()) else {
+            return Ok(None);
+        };
+        text.parse()
+            .map(Some)
+            .map_err(|_| ApiError::new(400, format!("`{name}` in the address must be {what}.")))
     }
 }
 

@@ -54,13 +54,20 @@ pub fn server(row: &ServerRow, caller: Uuid, rights: &PermissionSet, sftp_host: 
 
 /// The host of the node as the caller reaches it.
 pub fn sftp_host(identity: &Identity, row: &ServerRow) -> String {
-    let address = row.node_row.as_ref().map(|n| n.address.as_str()).unwrap_or_default();
+    let address = row
+        .node_row
+        .as_ref()
+        .map(|n| n.address.as_str())
+        .unwrap_or_default();
     let authority = match address.split_once("://") {
         Some((_, rest)) => rest.split('/').next().map(str::to_owned),
         None => identity.way.host.clone(),
     };
     let parsed = authority.and_then(|a| a.parse::<http::uri::Authority>().ok());
-    parsed.map_or_else(|| "127.0.0.1".to_owned(), |a| a.host().trim_matches(['[', ']']).to_owned())
+    parsed.map_or_else(
+        || "127.0.0.1".to_owned(),
+        |a| a.host().trim_matches(['[', ']']).to_owned(),
+    )
 }
 
 fn nothing() -> Value {

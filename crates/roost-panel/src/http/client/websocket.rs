@@ -38,7 +38,9 @@ pub async fn missing(_: Identity) -> ApiError {
 
 /// The handler.
 pub async fn issue(State(app): State<App>, allowed: Allowed<Anybody>) -> Result<Response, ApiError> {
-    let may = allowed.require(WEBSOCKET_CONNECT).and_then(|()| allowed.require_not_suspended());
+    let may = allowed
+        .require(WEBSOCKET_CONNECT)
+        .and_then(|()| allowed.require_not_suspended());
     if let Err(refused) = may {
         let row = audit::entry(&app, &allowed.identity.actor(), "server:websocket.refused")
             .on(&allowed.server)

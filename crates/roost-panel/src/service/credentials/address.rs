@@ -17,7 +17,9 @@ pub fn socket_url(address: &str, server: Uuid) -> Option<String> {
     } else {
         return None;
     };
-    if rest.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '@' | '?' | '#' | '\\' | '"')) {
+    if rest
+        .contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '@' | '?' | '#' | '\\' | '"'))
+    {
         return None;
     }
     let (host, prefix) = rest.find('/').map_or((rest, ""), |slash| rest.split_at(slash));
@@ -26,7 +28,12 @@ pub fn socket_url(address: &str, server: Uuid) -> Option<String> {
         Err(_) => host.to_owned(),
     };
     let is_empty = host.is_empty() || host.starts_with(':');
-    (!is_empty).then(|| format!("{scheme}://{host}{}/api/servers/{server}/ws", prefix.trim_end_matches('/')))
+    (!is_empty).then(|| {
+        format!(
+            "{scheme}://{host}{}/api/servers/{server}/ws",
+            prefix.trim_end_matches('/')
+        )
+    })
 }
 
 /// The public address of the panel's own node, which has none of its own: scheme and host as the client wrote them.
@@ -69,9 +76,21 @@ mod tests {
             ("http://2001:db8::1", "ws://[2001:db8::1]/"),
             ("https://example.com/wings/one/", "wss://example.com/wings/one/"),
         ] {
-            assert_eq!(socket_url(address, SERVER), Some(format!("{base}{tail}")), "{address}");
+            assert_eq!(
+                socket_url(address, SERVER),
+                Some(format!("{base}{tail}")),
+                "{address}"
+            );
         }
-        for address in ["", "node.example.com", "ftp://x", "http://", "http://:80", "http://a b", "http://u@h"] {
+        for address in [
+            "",
+            "node.example.com",
+            "ftp://x",
+            "http://",
+            "http://:80",
+            "http://a b",
+            "http://u@h",
+        ] {
             assert_eq!(socket_url(address, SERVER), None, "{address}");
         }
     }
@@ -85,8 +104,14 @@ mod tests {
         };
         let listen = "0.0.0.0:8080".parse().unwrap();
         let address = |way: Way| own_address(Some(&way), listen);
-        assert_eq!(address(way("http", Some("192.168.1.5:8080"))), "http://192.168.1.5:8080");
-        assert_eq!(address(way("https", Some("panel.example.com"))), "https://panel.example.com");
+        assert_eq!(
+            address(way("http", Some("192.168.1.5:8080"))),
+            "http://192.168.1.5:8080"
+        );
+        assert_eq!(
+            address(way("https", Some("panel.example.com"))),
+            "https://panel.example.com"
+        );
         assert_eq!(address(way("http", Some("[::1]:8080"))), "http://[::1]:8080");
         assert_eq!(address(way("http", None)), "http://127.0.0.1:8080");
         assert_eq!(address(way("http", Some("a/b"))), "http://127.0.0.1:8080");

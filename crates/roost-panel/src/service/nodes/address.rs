@@ -29,7 +29,13 @@ pub(crate) fn check(field: &str, text: &str) -> Result<String> {
     if authority.as_str().contains('@') {
         return refuse("it holds no user or password");
     }
-    if authority.host().is_empty() || authority.port_u16() == Some(0) || authority.as_str().ends_with(':') {
+    // The library leaves a port that is none silently out.
+    let port = authority.as_str().strip_prefix(authority.host()).unwrap_or(":");
+    let fits = port.is_empty()
+        || port
+            .strip_prefix(':')
+            .is_some_and(|p| p.parse::<u16>().is_ok_and(|number| number > 0));
+    if authority.host().is_empty() || !fits {
         return refuse("it has a host, and a port from 1 to 65535 if any");
     }
     if uri.query().is_some() || text.contains('#') {
@@ -37,7 +43,7 @@ pub(crate) fn check(field: &str, text: &str) -> Result<String> {
     }
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '~');
     let is_segment = |s: &str| !s.is_empty() && s != "." && s != ".." && s.chars().all(plain);
-    let path = uri.path().trim_matches('/');
+    let path = uri.path().strip_prefix('/').unwrap_or_default();
     if !path.is_empty() && !path.split('/').all(is_segment) {
         return refuse("its path has letters, digits, `-`, `_`, `.` and `~` only, and no `..`");
     }

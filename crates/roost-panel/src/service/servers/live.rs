@@ -8,11 +8,13 @@ use crate::{
 };
 use futures_util::stream::{self, StreamExt as _};
 use roost_wire::node_api::ServerDetail;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use uuid::Uuid;
 
 /// Servers of which one node is asked at a time.
 const AT_ONCE: usize = 16;
+/// How old an answer may be: administrators look at what they just did.
+const FRESH: Duration = Duration::from_millis(50);
 
 /// What a node said of a server, or why it said nothing.
 pub type Live = Result<Arc<ServerDetail>, String>;
@@ -22,7 +24,7 @@ pub async fn of(app: &App, server: &ServerRow) -> Live {
     match target_of(app, server) {
         Ok(target) => app
             .node_client
-            .server(&target, server.uuid)
+            .server_at_most(&target, server.uuid, FRESH)
             .await
             .map_err(|e| e.detail()),
         Err(why) => Err(why),
@@ -60,7 +62,14 @@ async fn of_one_node(app: &App, servers: &[ServerRow], indices: &[usize]) -> Vec
     };
     let ask = |index: usize| {
         let target = target.clone();
-        async move { (index, app.node_client.server(&target, servers[index].uuid).await) }
+        async move {
+            (
+                index,
+                app.node_client
+                    .server_at_most(&target, servers[index].uuid, FRESH)
+                    .await,
+            )
+        }
     };
     let (_, answer) = ask(first).await;
     let is_away = matches!(answer, Err(NodeError::Away { .. }));
