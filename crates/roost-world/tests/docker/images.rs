@@ -107,8 +107,14 @@ async fn a_missing_image_is_pulled_and_its_progress_is_told() {
     let world = World::new(&image, &[]).await;
     assert_eq!(world.run().await, "from the registry\r\n");
     let said = world.said();
-    assert!(said.contains(&format!("Pulling the image {image}:latest")), "{said}");
-    assert!(said.contains(": Downloading") && said.contains(": Pull complete"), "{said}");
+    assert!(
+        said.contains(&format!("Pulling the image {image}:latest")),
+        "{said}"
+    );
+    assert!(
+        said.contains(": Downloading") && said.contains(": Pull complete"),
+        "{said}"
+    );
     assert!(said.contains("Downloaded 1 of "), "{said}");
     assert!(said.lines().count() < 20, "few lines: {said}");
     world.end().await;

@@ -9,5 +9,4 @@ mod images;
 mod installer;
 mod registry;
 mod stream;
-mod threads;
 mod world;

@@ -5,6 +5,7 @@ use roost_keeper::protocol::{Decoder, Frame, KeeperFrame, NodeFrame, VERSION};
 use roost_node::runtime::{
     Launch, Running, StartError,
     docker::{DockerRules, Engine, Notice},
+    process::Processes,
 };
 use roost_wire::remote::{RoostSettings, Settings};
 use std::{
@@ -37,6 +38,7 @@ pub struct World {
     pub engine: Engine,
     pub launch: Launch,
     pub rules: DockerRules,
+    pub keepers: Processes,
     said: Arc<Mutex<Vec<Notice>>>,
     dir: tempfile::TempDir,
     host: String,
@@ -89,6 +91,7 @@ impl World {
                 .expect("an engine that answers"),
             launch,
             rules,
+            keepers: Processes::new(env!("CARGO_BIN_EXE_keeper").as_ref(), dir.path(), (UID, 1)).unwrap(),
             said: Arc::default(),
             dir,
             host: private.host(),
@@ -116,7 +119,7 @@ impl World {
     /// Starts the server, as a node would.
     pub async fn start(&self) -> Result<Running, StartError> {
         self.engine
-            .start(&self.launch, &self.rules, &keepers(), &self.listener())
+            .start(&self.launch, &self.rules, &self.keepers, &self.listener())
             .await
     }
 
@@ -161,11 +164,6 @@ impl World {
     pub async fn end(self) {
         self.engine.remove(self.uuid()).await.expect("the container goes");
     }
-}
-
-/// How this test makes keepers.
-pub fn keepers() -> crate::threads::Threads {
-    crate::threads::Threads
 }
 
 /// The node's end of a keeper.

@@ -92,9 +92,8 @@ impl Engine {
         }
         match found {
             Ok(found) if found.ended.is_none() => {
-                let name = launch.uuid.to_string();
                 let link = keepers
-                    .attach(launch, self.socket(), &name)
+                    .attach(launch, self.socket(), &launch.uuid.to_string())
                     .await
                     .map_err(|why| no_keeper(&why))?;
                 Ok(Some(TakenUp {
