@@ -249,6 +249,8 @@ impl Keeper {
         for (id, error) in self.inputs.results() {
             KeeperFrame::InputResult { id, error: &error }.encode(&mut node.out);
         }
+        // The answers go first: what waits for them would make the node look full, and nothing wakes this loop again.
+        alive = alive && node.write().is_ok();
         if node.greeted {
             while self.store.has_unsent() && !node.is_full() {
                 self.store.fill(&mut node.out, node::OUT_MAX);

@@ -34,6 +34,7 @@ fn main() -> ExitCode {
             if wanted.is_empty() || wanted.iter().any(|word| name.contains(word)) {
                 let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
                 let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| runtime.block_on($story())));
+                house::end_keepers();
                 println!("story {name} ... {}", if told.is_ok() { "ok" } else { "FAILED" });
                 if told.is_err() {
                     failed.push(name);
@@ -264,7 +265,8 @@ async fn the_journal_is_paged_and_waited_for() {
     );
 
     let began = Instant::now();
-    let (woken, _) = tokio::join!(house.get(&journal(format!("after={after}&wait=20"))), async {
+    let waiting = journal(format!("after={after}&wait=20"));
+    let (woken, _) = tokio::join!(house.get(&waiting), async {
         tokio::time::sleep(Duration::from_millis(300)).await;
         house
             .send("POST", &path(uuid, "/commands"), json!({"commands": ["go"]}))
@@ -482,7 +484,10 @@ async fn a_node_starts_without_its_panel() {
         house.node.servers().get(late).is_some()
     })
     .await;
-    until("the reset", async || panel.known.lock().unwrap().resets == 1).await;
+    until("the second reset", async || {
+        panel.known.lock().unwrap().resets == 2
+    })
+    .await;
     assert!(
         panel
             .known

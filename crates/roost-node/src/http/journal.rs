@@ -2,13 +2,16 @@
 //!
 //! Whose history begins where is the panel's business; it says so with `since`.
 
-use super::answer::{Body, Failure, Named};
+use super::{
+    answer::{Body, Failure, Named},
+    history::piece,
+};
 use crate::{node::Node, server::handle::ServerHandle};
 use axum::{
     Json,
     extract::{Query, State},
 };
-use roost_console::{Console, Cursor, Entry, History, Read};
+use roost_console::Console;
 use roost_wire::{
     clock::rfc3339,
     node_api::{Gap, JournalLine, JournalPage, JournalQuery},
@@ -24,8 +27,6 @@ const LINES: (u32, u32) = (100, 10_000);
 const WAIT_MAX: u32 = 30;
 /// Bytes of lines after which a page ends.
 const PAGE_MAX: usize = 2 << 20;
-/// Bytes of lines read at once.
-const PIECE: usize = 256 << 10;
 
 /// One page. With `wait`, an empty one is held back until a line comes.
 pub(super) async fn page(
@@ -176,38 +177,6 @@ fn read(console: &Console, query: &JournalQuery) -> io::Result<JournalPage> {
     }
     page.gap = gap;
     Ok(page)
-}
-
-/// The next lines, from the ring where they are there, else from the disk.
-fn piece(console: &Console, cursor: &mut Cursor) -> io::Result<History> {
-    let from_ring = |entries: Vec<Entry>| History {
-        missed: None,
-        batches: entries
-            .into_iter()
-            .filter_map(|entry| match entry {
-                Entry::Lines(batch) => Some(batch),
-                Entry::Event(_) => None,
-            })
-            .collect(),
-    };
-    loop {
-        match console.read(cursor, PIECE) {
-            Read::Entries(entries) => {
-                let history = from_ring(entries);
-                // Events alone: there may be lines behind them.
-                if !history.batches.is_empty() {
-                    return Ok(history);
-                }
-            }
-            Read::Behind => {
-                let history = console.history(cursor, PIECE)?;
-                if !history.batches.is_empty() || history.missed.is_some() {
-                    return Ok(history);
-                }
-            }
-            Read::Empty | Read::Closed => return Ok(from_ring(Vec::new())),
-        }
-    }
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,6 +1,9 @@
 //! `GET /api/servers/{uuid}/logs`: the last lines, as stock panels read them. Works offline, too.
 
-use super::answer::{Failure, Named};
+use super::{
+    answer::{Failure, Named},
+    history::piece,
+};
 use crate::node::Node;
 use axum::{
     Json,
@@ -14,8 +17,6 @@ use std::io;
 
 /// Most lines, and how many without a number.
 const LINES_MAX: u64 = 100;
-/// Bytes of lines read at once.
-const PIECE: usize = 256 << 10;
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Form {
@@ -41,7 +42,7 @@ fn read(console: &Console, lines: u64, app: &str) -> io::Result<Vec<String>> {
     let mut texts = Vec::new();
     while cursor.seq < end {
         let before = cursor.seq;
-        let history = console.history(&mut cursor, PIECE)?;
+        let history = piece(console, &mut cursor)?;
         for batch in &history.batches {
             for line in batch.lines().filter(|line| (before..end).contains(&line.seq)) {
                 let text = String::from_utf8_lossy(line.bytes);

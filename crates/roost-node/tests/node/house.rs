@@ -4,7 +4,12 @@ use crate::panel::{Panel, TOKEN, TOKEN_ID};
 use roost_node::{Node, NodeOptions};
 use roost_wire::{clock::SystemClock, node_config::NodeConfig};
 use serde_json::{Value, json};
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 use uuid::Uuid;
 
 pub struct House {
@@ -40,6 +45,7 @@ impl House {
             "docker": {"socket": dir.path().join("no-docker.sock")},
         }))
         .unwrap();
+        DIRS.lock().unwrap().push(dir.path().to_owned());
         let node = Node::start(NodeOptions {
             config,
             config_path: None,
@@ -125,15 +131,40 @@ impl House {
     }
 
     pub async fn until_text(&self, uuid: Uuid, text: &str) {
-        let what = format!("{uuid} to say `{text}`");
-        until(&what, async || {
-            self.texts(uuid).await.iter().any(|line| line.contains(text))
-        })
-        .await;
+        for _ in 0..200 {
+            if self.texts(uuid).await.iter().any(|line| line.contains(text)) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let detail = self.get(&format!("/api/servers/{uuid}")).await;
+        panic!(
+            "waited 10 s for `{text}` in {:#?}, {detail}",
+            self.texts(uuid).await
+        );
     }
 
     pub fn data(&self, uuid: Uuid) -> PathBuf {
         self.dir.path().join("servers").join(uuid.to_string())
+    }
+}
+
+static DIRS: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// A story that failed leaves no programs behind.
+pub fn end_keepers() {
+    for dir in DIRS.lock().unwrap().drain(..) {
+        let Ok(entries) = std::fs::read_dir(dir.join("node/run")) else {
+            continue;
+        };
+        for entry in entries.flatten() {
+            if let Ok(Some((record, _))) = roost_keeper::find(&entry.path()) {
+                let keeper = i32::try_from(record.keeper)
+                    .ok()
+                    .and_then(rustix::process::Pid::from_raw);
+                let _ = keeper.map(|pid| rustix::process::kill_process(pid, rustix::process::Signal::TERM));
+            }
+        }
     }
 }
 
