@@ -3,6 +3,12 @@
 //!
 //! Not run by a plain `cargo test`: `cargo test -p roost-world --test docker`.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a story that can't go on fails, also in what its steps are made of"
+)]
+
 mod container;
 mod ends;
 mod images;
