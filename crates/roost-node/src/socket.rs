@@ -11,18 +11,24 @@
 //! panel's business, and what a server does is its actor's.
 
 mod audit;
+mod catch_up;
 mod delivery;
 mod frame_reader;
 mod history_pool;
 mod inbound;
 mod inbox;
 mod limits;
+mod replay;
 mod session;
 mod shard;
+mod shown;
 mod slots;
 mod stream;
 mod viewer;
 mod watchers;
+
+#[cfg(test)]
+mod tests;
 
 pub use audit::Recorder;
 pub use limits::{Permit, Settings, TooMany};

@@ -7,7 +7,7 @@
 use super::answer::Failure;
 use crate::{
     node::Node,
-    socket::{Peer, Upgraded},
+    socket::{Peer, Permit, TooMany, Upgraded},
 };
 use axum::{
     extract::{Path, Request, State},
@@ -25,7 +25,7 @@ use std::{
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, sync::Semaphore};
 use tokio_rustls::server::TlsStream;
 use uuid::Uuid;
 
@@ -33,6 +33,11 @@ use uuid::Uuid;
 const LOG_PAUSE: Duration = Duration::from_secs(3600);
 /// Different origins remembered for that.
 const LOGGED_MAX: usize = 256;
+/// How long a socket waits for room among those without a token, before it gets 429, and how often it looks.
+const ROOM_WAIT: Duration = Duration::from_secs(2);
+const ROOM_PAUSE: Duration = Duration::from_millis(20);
+/// How many wait for it at most; over it 429 at once.
+const WAITING_MAX: usize = 1_024;
 
 /// The token of a query, moved out of the address. Empty for an empty or repeated one.
 #[derive(Debug, Clone)]
@@ -87,7 +92,7 @@ pub(super) async fn open(
     Path(uuid): Path<String>,
     mut request: Request,
 ) -> Response {
-    match check(&node, &uuid, &mut request) {
+    match check(&node, &uuid, &mut request).await {
         Ok(accept) => {
             let mut response = StatusCode::SWITCHING_PROTOCOLS.into_response();
             let headers = response.headers_mut();
@@ -100,12 +105,12 @@ pub(super) async fn open(
     }
 }
 
-fn check(node: &Node, uuid: &str, request: &mut Request) -> Result<HeaderValue, Box<Response>> {
+async fn check(node: &Node, uuid: &str, request: &mut Request) -> Result<HeaderValue, Box<Response>> {
     let server = Uuid::try_parse(uuid)
         .ok()
         .and_then(|uuid| node.servers().get(uuid))
         .ok_or_else(|| Box::new(Failure::unknown_server().into_response()))?;
-    let accept = handshake(request.headers()).map_err(Box::new)?;
+    let accept = handshake(request.headers())?;
     let peer = request
         .extensions()
         .get::<PeerAddr>()
@@ -124,7 +129,7 @@ fn check(node: &Node, uuid: &str, request: &mut Request) -> Result<HeaderValue, 
     if hidden {
         warn_once_of_proxy(peer);
     }
-    let permit = node.shards().admit(way.address, !hidden).map_err(|e| {
+    let permit = admit(node, way.address, !hidden).await.map_err(|e| {
         node.shards()
             .record_refusal(server.uuid, way.address, &e.to_string());
         let mut response = Failure(
@@ -158,6 +163,27 @@ fn check(node: &Node, uuid: &str, request: &mut Request) -> Result<HeaderValue, 
     Ok(accept)
 }
 
+/// Waits a moment for room among those without a token: many sockets that are opened at once need it one after the
+/// other, for as long as it takes each to show its token.
+async fn admit(node: &Node, address: IpAddr, by_address: bool) -> Result<Permit, TooMany> {
+    static WAITING: Semaphore = Semaphore::const_new(WAITING_MAX);
+    let limit = match node.shards().admit(address, by_address) {
+        Ok(permit) => return Ok(permit),
+        Err(limit) => limit,
+    };
+    let Ok(_place) = WAITING.try_acquire() else {
+        return Err(limit);
+    };
+    let end = Instant::now() + ROOM_WAIT;
+    loop {
+        tokio::time::sleep(ROOM_PAUSE).await;
+        match node.shards().admit(address, by_address) {
+            Err(_) if Instant::now() < end => {}
+            result => return result,
+        }
+    }
+}
+
 /// The socket below hyper and tokio, not blocking, and what was read of it already.
 fn taken_out(upgraded: hyper::upgrade::Upgraded) -> Option<Upgraded> {
     let upgraded = match upgraded.downcast::<TokioIo<TcpStream>>() {
@@ -178,7 +204,7 @@ fn taken_out(upgraded: hyper::upgrade::Upgraded) -> Option<Upgraded> {
     ))
 }
 
-fn handshake(headers: &HeaderMap) -> Result<HeaderValue, Response> {
+fn handshake(headers: &HeaderMap) -> Result<HeaderValue, Box<Response>> {
     let has = |name: header::HeaderName, word: &str| {
         headers
             .get_all(name)
@@ -199,7 +225,7 @@ fn handshake(headers: &HeaderMap) -> Result<HeaderValue, Response> {
         response
             .headers_mut()
             .insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-        return Err(response);
+        return Err(Box::new(response));
     }
     if headers
         .get(header::SEC_WEBSOCKET_VERSION)
@@ -213,14 +239,17 @@ fn handshake(headers: &HeaderMap) -> Result<HeaderValue, Response> {
         response
             .headers_mut()
             .insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
-        return Err(response);
+        return Err(Box::new(response));
     }
     let key = headers
         .get(header::SEC_WEBSOCKET_KEY)
         .map(HeaderValue::as_bytes)
         .filter(|key| key.len() == 24);
     key.and_then(|key| HeaderValue::from_str(&accept_of(key)).ok())
-        .ok_or_else(|| Failure::bad_request("Sec-WebSocket-Key is missing or malformed.").into_response())
+        .ok_or_else(|| {
+            let text = "Sec-WebSocket-Key is missing or malformed.";
+            Box::new(Failure::bad_request(text).into_response())
+        })
 }
 
 /// RFC 6455, 4.2.2.

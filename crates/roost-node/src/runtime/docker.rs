@@ -13,6 +13,7 @@
 mod exit;
 mod find;
 mod image;
+mod inspect;
 mod install;
 mod keepers;
 mod limits;

@@ -15,26 +15,35 @@ use std::{
     sync::{Arc, Condvar, Mutex, PoisonError},
     thread::JoinHandle,
 };
+use uuid::Uuid;
 
 const THREADS: usize = 2;
 
-/// What to read, and for whom.
+/// What to read, and where to send it.
 pub(super) struct Job {
-    pub(super) key: Key,
     pub(super) console: Arc<Console>,
     pub(super) inbox: Arc<Inbox>,
     pub(super) task: Task,
 }
 
+/// Whose lines they are.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum For {
+    /// One viewer.
+    Viewer { key: Key, read: u16 },
+    /// All viewers of a server that are up to date with each other.
+    Group { server: Uuid, read: u64 },
+}
+
 pub(super) enum Task {
     /// Lines from the cursor on.
     Lines {
-        read: u16,
+        of: For,
         cursor: Cursor,
         max_bytes: usize,
     },
     /// The first line at or after a time.
-    Floor { from: Millis },
+    Floor { key: Key, from: Millis },
 }
 
 #[derive(Default)]
@@ -106,27 +115,24 @@ fn work(room: &Room) {
             }
         };
         drop(queue);
-        let Job {
-            key,
-            console,
-            inbox,
-            task,
-        } = job;
+        let Job { console, inbox, task } = job;
         inbox.post(match task {
             Task::Lines {
-                read,
+                of,
                 mut cursor,
                 max_bytes,
-            } => Post::History {
-                key,
-                read,
-                result: guarded(|| {
+            } => {
+                let result = guarded(|| {
                     console
                         .history(&mut cursor, max_bytes)
                         .map(|history| (cursor, history))
-                }),
-            },
-            Task::Floor { from } => Post::Floor {
+                });
+                match of {
+                    For::Viewer { key, read } => Post::History { key, read, result },
+                    For::Group { server, read } => Post::GroupHistory { server, read, result },
+                }
+            }
+            Task::Floor { key, from } => Post::Floor {
                 key,
                 from,
                 result: guarded(|| console.seq_at(from)),

@@ -33,6 +33,12 @@ pub(super) enum Post {
         read: u16,
         result: io::Result<(Cursor, History)>,
     },
+    /// The same for all viewers of a server that are up to date with each other.
+    GroupHistory {
+        server: Uuid,
+        read: u64,
+        result: io::Result<(Cursor, History)>,
+    },
     /// Where the history of a viewer begins who may see it from this time on.
     Floor {
         key: Key,

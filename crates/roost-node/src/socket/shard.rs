@@ -55,6 +55,8 @@ pub(super) struct Shard {
     pub(super) holds: VecDeque<(Instant, Key)>,
     /// Viewers that have more to get, after others had their turn.
     pub(super) again: Vec<Key>,
+    /// Number of the latest read of the journal for a group.
+    pub(super) reads: u64,
     /// Room for the keys of one pass.
     pub(super) keys: Vec<Key>,
     pub(super) buffer: Vec<u8>,
@@ -85,6 +87,7 @@ impl Shard {
             due: Vec::new(),
             holds: VecDeque::new(),
             again: Vec::new(),
+            reads: 0,
             keys: Vec::new(),
             buffer: vec![0; READ_BUFFER],
             now,
@@ -180,7 +183,7 @@ impl Shard {
         let is_kept = match result {
             Ok(()) => true,
             Err(why) => self
-                .guarded(&mut viewer, |shard, viewer| shard.end(viewer, why))
+                .guarded(&mut viewer, |shard, viewer| shard.end(viewer, &why))
                 .is_ok(),
         };
         if !is_kept || !self.update_interest(&mut viewer) {
@@ -235,6 +238,7 @@ impl Shard {
                 Post::History { key, read, result } => {
                     self.turn(key, |shard, viewer| shard.history_came(viewer, read, result));
                 }
+                Post::GroupHistory { server, read, result } => self.group_history_came(server, read, result),
                 Post::Floor { key, from, result } => {
                     self.turn(key, |shard, viewer| shard.floor_came(viewer, from, result));
                 }
@@ -254,13 +258,18 @@ impl Shard {
             }
         }
         for server in mail.news.drain(..) {
-            if let Some(group) = self.groups.get_mut(&server).filter(|group| !group.is_due) {
-                group.is_due = true;
-                self.due.push(server);
-            }
+            self.make_due(server);
         }
         for (server, stats) in mail.stats.drain() {
             self.broadcast_stats(server, &stats);
+        }
+    }
+
+    /// There is news: a flush is to come, at once or after the pause.
+    pub(super) fn make_due(&mut self, server: Uuid) {
+        if let Some(group) = self.groups.get_mut(&server).filter(|group| !group.is_due) {
+            group.is_due = true;
+            self.due.push(server);
         }
     }
 
@@ -284,7 +293,7 @@ impl Shard {
                 later.push(server);
             }
         }
-        self.due = later;
+        self.due.append(&mut later);
     }
 
     fn adopt(
@@ -354,15 +363,15 @@ impl Shard {
     }
 
     /// Ends a viewer: at once if its connection is gone, else with a close frame that gets a moment to leave.
-    fn end(&mut self, viewer: &mut Viewer, why: Ended) -> Result<(), Ended> {
+    fn end(&mut self, viewer: &mut Viewer, why: &Ended) -> Result<(), Ended> {
         if viewer.mode == Mode::Closing {
             return Err(Ended::Lost);
         }
-        self.part(viewer, &why);
+        self.part(viewer, why);
         let (close, echo) = match why {
             Ended::Lost => return Err(Ended::Lost),
-            Ended::ByPeer(code) => (None, code),
-            Ended::By(close) | Ended::ByAdmin(close, _) => (Some(close), None),
+            Ended::ByPeer(code) => (None, *code),
+            Ended::By(close) | Ended::ByAdmin(close, _) => (Some(*close), None),
         };
         if close.is_some() {
             viewer.drop_backlog();

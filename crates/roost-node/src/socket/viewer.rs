@@ -312,7 +312,7 @@ impl Viewer {
         if self.outbox.capacity() > PIECES {
             self.outbox = VecDeque::new();
         }
-        Ok(self.stream.flush()?)
+        self.stream.flush()
     }
 
     /// Forgets what was not begun, before a close. The piece under way stays: a frame can't be cut.

@@ -238,6 +238,9 @@ pub(super) struct Group {
     live: usize,
     /// Members that are ahead of the tail, which the next flush reaches.
     pub(super) ahead: Vec<Key>,
+    /// The tail is out of the ring, and the read of the journal with this number is under way.
+    pub(super) is_reading: bool,
+    pub(super) read: u64,
     /// There is news, and a flush is due at `next_flush`.
     pub(super) is_due: bool,
     pub(super) next_flush: Instant,
@@ -253,6 +256,8 @@ impl Group {
             members: Vec::new(),
             live: 0,
             ahead: Vec::new(),
+            is_reading: false,
+            read: 0,
             is_due: false,
             next_flush: now,
         }

@@ -92,7 +92,7 @@ CREATE INDEX grants_by_user ON grants (user_uuid);
 -- Names stand beside ids: a row stays readable when its user or server is gone.
 CREATE TABLE audit (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,
-    row_uuid    TEXT UNIQUE,                 -- the node's own id of a row that it reported
+    row_uuid    TEXT,                        -- the node's own id of a row that it reported
     time        BIGINT NOT NULL,
     event       TEXT NOT NULL,
     user_uuid   TEXT,
@@ -105,7 +105,7 @@ CREATE TABLE audit (
 );
 CREATE INDEX audit_by_server ON audit (server_uuid, id);
 CREATE INDEX audit_by_user ON audit (user_uuid, id);
-CREATE INDEX audit_by_time ON audit (time);
+CREATE UNIQUE INDEX audit_by_row ON audit (row_uuid) WHERE row_uuid IS NOT NULL;
 
 -- Rows that nothing can appear before any more. Here there is one writer: all of them.
 CREATE VIEW audit_settled AS SELECT * FROM audit;

@@ -91,7 +91,7 @@ struct Resolved<'a> {
 
 /// Asks the node, signs, records, and only then answers.
 pub async fn issue(app: &App, asked: Asked<'_>) -> Result<Answer, NoCredentials> {
-    let node = resolve(app, &asked)?.ok_or(NoCredentials::NoNode)?;
+    let node = resolve(app, &asked).ok_or(NoCredentials::NoNode)?;
     let socket = socket_url(&node.public, asked.server.uuid).ok_or(NoCredentials::NoNode)?;
     match app.node_client.server(&node.target, asked.server.uuid).await {
         Ok(detail) => note_state(app, asked.server, detail.state).await,
@@ -121,21 +121,30 @@ pub async fn issue(app: &App, asked: Asked<'_>) -> Result<Answer, NoCredentials>
     Ok(Answer::Issued(Credentials::new(token, socket)))
 }
 
-fn resolve<'a>(app: &App, asked: &Asked<'a>) -> Result<Option<Resolved<'a>>, ServiceError> {
-    let Some(row) = &asked.server.node_row else {
-        return Ok(None);
+fn resolve<'a>(app: &App, asked: &Asked<'a>) -> Option<Resolved<'a>> {
+    let row = asked.server.node_row.as_ref()?;
+    let target = match nodes::target(app, row) {
+        Ok(target) => target?,
+        Err(error) => {
+            tracing::error!(node = %row.name, %error, "a node can't be used");
+            return None;
+        }
     };
-    let Some(target) = nodes::target(app, row)? else {
-        return Ok(None);
-    };
-    let public = if !row.address.is_empty() {
-        row.address.clone()
-    } else if let Some(listen) = app.options.local_listen.filter(|_| row.name == nodes::LOCAL) {
-        own_address(asked.way, listen)
-    } else {
-        return Ok(None);
-    };
-    Ok(Some(Resolved { row, target, public }))
+    Some(Resolved {
+        row,
+        target,
+        public: public_address(app, row, asked.way)?,
+    })
+}
+
+/// Where browsers reach the node. The panel's own has no address of its own: it is where the panel is.
+fn public_address(app: &App, node: &NodeRow, way: Option<&Way>) -> Option<String> {
+    if !node.address.is_empty() {
+        return Some(node.address.clone());
+    }
+    let listen = app.options.local_listen.filter(|_| node.name == nodes::LOCAL)?;
+    let url = app.options.public_url.clone();
+    Some(url.unwrap_or_else(|| own_address(way, listen)))
 }
 
 fn unavailable(server: &ServerRow, node: &NodeRow, said: &str) -> Unavailable {

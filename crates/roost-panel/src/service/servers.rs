@@ -130,21 +130,26 @@ pub async fn suspend(app: &App, actor: &Actor, server: &ServerRow, suspended: bo
             warnings.push(format!(
                 "The node does not know of it yet ({why}). It will when it is back."
             ));
-            if suspended {
-                end_consoles(app, server).await?;
-            }
+        }
+        if suspended {
+            end_consoles(app, server).await?;
         }
     }
     let server = reload(app, server).await?;
     Ok(Changed { server, warnings })
 }
 
-/// Where the node could not be told by itself, each user's access is ended one by one, until the node has confirmed.
+/// Ends each user's access one by one, until the node has confirmed: it may have been away, and some daemons go on with
+/// the consoles of a suspended server.
 async fn end_consoles(app: &App, server: &ServerRow) -> Result<()> {
     let mut tx = app.store.begin().await?;
     let mut users = tx.granted_users(server.uuid).await?;
     users.push(server.owner);
     for user in users {
+        // Administrators pass.
+        if tx.user(user).await?.is_some_and(|u| u.admin) {
+            continue;
+        }
         revocation::queue(app, &mut tx, user, Scope::Server(server)).await?;
     }
     tx.commit().await?;

@@ -178,7 +178,7 @@ fn insert_sql(rows: usize) -> &'static str {
         let values: Vec<String> = (0..SIZES[place]).map(row).collect();
         format!(
             "INSERT INTO audit (row_uuid, time, event, user_uuid, user_name, server_uuid, server_name, address, via, \
-             details) VALUES {} ON CONFLICT (row_uuid) DO NOTHING",
+             details) VALUES {} ON CONFLICT (row_uuid) WHERE row_uuid IS NOT NULL DO NOTHING",
             values.join(", ")
         )
     })

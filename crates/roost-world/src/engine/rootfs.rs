@@ -86,7 +86,7 @@ impl RootFs {
     }
 
     /// All of it as a tar archive.
-    pub(super) fn tar(&self) -> Result<Vec<u8>> {
+    pub fn tar(&self) -> Result<Vec<u8>> {
         let tar = Command::new("tar")
             .arg("-C")
             .arg(self.0.path())

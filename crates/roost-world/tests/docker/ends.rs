@@ -112,7 +112,7 @@ async fn an_engine_that_dies_is_waited_for() {
     let mut private = roost_world::Engine::start_with_images().unwrap();
     let socket = private.socket();
     let world = World::on(
-        &private,
+        &private.host(),
         IMAGE_SHELL,
         &["/bin/sh", "-c", "echo ready; sleep 1000"],
     )

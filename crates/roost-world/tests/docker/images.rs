@@ -1,8 +1,9 @@
 //! What runs in a container, and where its image comes from.
 
-use crate::world::World;
+use crate::{registry::Registry, world::World};
 use roost_wire::remote::Pull;
 use roost_world::engine::{IMAGE_EMPTY, IMAGE_ENTRY, IMAGE_STOCK};
+use std::time::Duration;
 
 #[tokio::test]
 async fn a_command_is_what_really_runs_in_place_of_the_image_s_own() {
@@ -97,4 +98,40 @@ async fn a_failed_pull_is_no_error_where_the_image_is_there() {
         world.said()
     );
     world.end().await;
+}
+
+#[tokio::test]
+async fn a_missing_image_is_pulled_and_its_progress_is_told() {
+    let registry = Registry::start();
+    let image = format!("127.0.0.1:{}/roost/pulled", registry.port);
+    let world = World::new(&image, &[]).await;
+    assert_eq!(world.run().await, "from the registry\r\n");
+    let said = world.said();
+    assert!(
+        said.contains(&format!("Pulling the image {image}:latest")),
+        "{said}"
+    );
+    assert!(
+        said.contains(": Downloading") && said.contains(": Pull complete"),
+        "{said}"
+    );
+    assert!(said.contains("Downloaded 1 of "), "{said}");
+    assert!(said.lines().count() < 20, "few lines: {said}");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_start_that_is_called_off_while_it_pulls_leaves_nothing() {
+    let registry = Registry::start();
+    let world = World::new(&format!("127.0.0.1:{}/roost/slow:1", registry.port), &[]).await;
+    let pulling = async {
+        while !world.said().contains("Downloading") {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        started = world.start() => panic!("{started:?}"),
+        () = pulling => {}
+    }
+    assert!(world.engine.found(world.uuid()).await.is_err());
 }

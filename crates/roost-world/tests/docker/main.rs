@@ -3,10 +3,16 @@
 //!
 //! Not run by a plain `cargo test`: `cargo test -p roost-world --test docker`.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a story that can't go on fails, also in what its steps are made of"
+)]
+
 mod container;
 mod ends;
 mod images;
 mod installer;
+mod registry;
 mod stream;
-mod threads;
 mod world;

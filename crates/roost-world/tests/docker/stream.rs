@@ -1,7 +1,9 @@
 //! A container's output: whole, through its keeper, whatever becomes of the node.
 
 use crate::world::{Stream, World};
-use roost_node::runtime::docker::Engine;
+use roost_node::runtime::docker::{Engine, StreamEnd};
+use std::time::{Duration, Instant};
+use uuid::Uuid;
 
 #[tokio::test]
 async fn a_burst_of_20000_lines_comes_whole_and_in_order() {
@@ -46,7 +48,7 @@ async fn a_server_survives_its_node_and_is_found_again() {
     assert_eq!((found.run, found.pid), (Some(world.launch.run), pid));
     assert_eq!(found.ended, None);
     let taken = engine
-        .take_up(&world.launch, &crate::world::keepers())
+        .take_up(&world.launch, &world.keepers)
         .await
         .unwrap()
         .expect("it is taken up");
@@ -56,7 +58,7 @@ async fn a_server_survives_its_node_and_is_found_again() {
     stream.type_line("after");
     stream.expect("then after");
     assert!(
-        !stream.text.contains("before\r\nsaid"),
+        stream.text.starts_with("said before"),
         "from where the node was: {:?}",
         stream.text
     );
@@ -76,7 +78,7 @@ async fn what_a_server_said_last_is_there_for_the_next_node() {
 
     let taken = world
         .engine
-        .take_up(&world.launch, &crate::world::keepers())
+        .take_up(&world.launch, &world.keepers)
         .await
         .unwrap()
         .expect("its keeper lives");
@@ -85,4 +87,43 @@ async fn what_a_server_said_last_is_there_for_the_next_node() {
     assert!(stream.text.contains("last words"), "{:?}", stream.text);
     assert_eq!(world.engine.found(world.uuid()).await.unwrap().ended, Some(ended));
     world.end().await;
+}
+
+#[tokio::test]
+async fn a_container_whose_keeper_was_killed_gets_a_new_one_and_the_hole_is_stated() {
+    let mut world = World::script("echo before; read line; echo said $line; sleep 60").await;
+    let mut stream = world.begin().await;
+    stream.expect("before");
+    let (record, _) = roost_keeper::find(&world.launch.keeper_dir)
+        .unwrap()
+        .expect("a keeper");
+    assert_eq!((record.server, record.run), (world.uuid(), world.launch.run));
+    let keeper = rustix::process::Pid::from_raw(record.keeper.cast_signed()).unwrap();
+    rustix::process::kill_process(keeper, rustix::process::Signal::KILL).unwrap();
+    assert_eq!(world.engine.after_stream(world.uuid()).await, StreamEnd::Alive);
+
+    world.launch.run = Uuid::new_v4();
+    let taken = world
+        .engine
+        .take_up(&world.launch, &world.keepers)
+        .await
+        .unwrap()
+        .expect("it is taken up");
+    assert!(taken.hole.unwrap().contains("missing here"));
+    assert_eq!(taken.running.pid, stream.pid);
+    let mut stream = Stream::open(taken.running, world.launch.run);
+    stream.type_line("after");
+    stream.expect("said after");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_start_that_fails_leaves_no_keeper() {
+    let world = World::new(roost_world::engine::IMAGE_SHELL, &["/no/such/program"]).await;
+    world.start().await.unwrap_err();
+    let begun = Instant::now();
+    while roost_keeper::find(&world.launch.keeper_dir).unwrap().is_some() {
+        assert!(begun.elapsed() < Duration::from_secs(5), "its keeper stays");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }

@@ -5,12 +5,14 @@ use roost_keeper::protocol::{Decoder, Frame, KeeperFrame, NodeFrame, VERSION};
 use roost_node::runtime::{
     Launch, Running, StartError,
     docker::{DockerRules, Engine, Notice},
+    process::Processes,
 };
 use roost_wire::remote::{RoostSettings, Settings};
 use std::{
-    io::{Read, Write},
+    io::{BufRead, BufReader, Read, Write},
     os::unix::{fs::chown, net::UnixStream},
-    sync::{Arc, Mutex, Weak},
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex, OnceLock},
     time::{Duration, Instant},
 };
 use uuid::Uuid;
@@ -20,16 +22,26 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// User and group of all servers here.
 pub const UID: u32 = 123_456;
 
-/// The private engine, shared by the stories that run at the same time.
-pub fn private_engine() -> Arc<roost_world::Engine> {
-    static SHARED: Mutex<Weak<roost_world::Engine>> = Mutex::new(Weak::new());
-    let mut shared = SHARED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    if let Some(engine) = shared.upgrade() {
-        return engine;
-    }
-    let engine = Arc::new(roost_world::Engine::start_with_images().expect("a private engine"));
-    *shared = Arc::downgrade(&engine);
-    engine
+/// `DOCKER_HOST` of the private engine that all stories share. A process of its own holds it, whose input ends when
+/// this one does, however that happens; then it clears the engine away.
+fn shared_engine() -> &'static str {
+    static SHARED: OnceLock<(Child, String)> = OnceLock::new();
+    let (_, host) = SHARED.get_or_init(|| {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_engine"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let first = lines
+            .next()
+            .expect("a private engine: what went wrong stands above")
+            .unwrap();
+        // An empty line follows the images.
+        while lines.next().is_some_and(|line| !line.unwrap().is_empty()) {}
+        (child, first.trim_start_matches("DOCKER_HOST=").to_owned())
+    });
+    host
 }
 
 /// One server on a private engine.
@@ -37,23 +49,20 @@ pub struct World {
     pub engine: Engine,
     pub launch: Launch,
     pub rules: DockerRules,
+    pub keepers: Processes,
     said: Arc<Mutex<Vec<Notice>>>,
     dir: tempfile::TempDir,
     host: String,
-    shared: Option<Arc<roost_world::Engine>>,
 }
 
 impl World {
     /// A server of `image` that runs `command`, or what the image runs where that is empty.
     pub async fn new(image: &str, command: &[&str]) -> Self {
-        let private = private_engine();
-        let mut world = Self::on(&private, image, command).await;
-        world.shared = Some(private);
-        world
+        Self::on(shared_engine(), image, command).await
     }
 
     /// The same on an engine that nobody else uses.
-    pub async fn on(private: &roost_world::Engine, image: &str, command: &[&str]) -> Self {
+    pub async fn on(host: &str, image: &str, command: &[&str]) -> Self {
         let dir = tempfile::Builder::new()
             .prefix("roost-docker-")
             .tempdir()
@@ -84,15 +93,13 @@ impl World {
             ..DockerRules::default()
         };
         Self {
-            engine: Engine::connect(&private.host())
-                .await
-                .expect("an engine that answers"),
+            engine: Engine::connect(host).await.expect("an engine that answers"),
             launch,
             rules,
+            keepers: Processes::new(env!("CARGO_BIN_EXE_keeper").as_ref(), dir.path(), (UID, 1)).unwrap(),
             said: Arc::default(),
             dir,
-            host: private.host(),
-            shared: None,
+            host: host.to_owned(),
         }
     }
 
@@ -116,7 +123,7 @@ impl World {
     /// Starts the server, as a node would.
     pub async fn start(&self) -> Result<Running, StartError> {
         self.engine
-            .start(&self.launch, &self.rules, &keepers(), &self.listener())
+            .start(&self.launch, &self.rules, &self.keepers, &self.listener())
             .await
     }
 
@@ -163,9 +170,15 @@ impl World {
     }
 }
 
-/// How this test makes keepers.
-pub fn keepers() -> crate::threads::Threads {
-    crate::threads::Threads
+/// A keeper waits until its output was read and it is let go, which not every story does.
+impl Drop for World {
+    fn drop(&mut self) {
+        if let Ok(Some((record, _))) = roost_keeper::find(&self.launch.keeper_dir)
+            && let Some(keeper) = rustix::process::Pid::from_raw(record.keeper.cast_signed())
+        {
+            let _ = rustix::process::kill_process(keeper, rustix::process::Signal::KILL);
+        }
+    }
 }
 
 /// The node's end of a keeper.

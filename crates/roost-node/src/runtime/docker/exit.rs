@@ -2,10 +2,9 @@
 //!
 //! When to ask, and what an end means for the server, is the driver's business.
 
-use super::{Engine, EngineError, RETRY, refused};
+use super::{Engine, EngineError, RETRY, inspect::State, refused};
 use bollard::{
     errors::Error,
-    models::ContainerInspectResponse,
     query_parameters::{
         KillContainerOptionsBuilder, RemoveContainerOptionsBuilder, WaitContainerOptionsBuilder,
     },
@@ -52,7 +51,7 @@ impl Engine {
         // Whether the engine is slow or the container alive is not known yet.
         loop {
             match self.inspect(&server.to_string()).await {
-                Ok(inspected) if is_running(&inspected) => return StreamEnd::Alive,
+                Ok(inspected) if inspected.state.is_alive() => return StreamEnd::Alive,
                 Ok(_) | Err(EngineError::Gone) => return StreamEnd::Ended(self.wait_exit(server).await),
                 Err(_) => tokio::time::sleep(RETRY).await,
             }
@@ -85,8 +84,12 @@ impl Engine {
 
     /// `None`: the engine stopped waiting, and the container still runs.
     async fn try_wait(&self, name: &str) -> Result<Option<Ended>, EngineError> {
+        let inspected = self.inspect(name).await?;
+        if !inspected.state.is_alive() {
+            return Ok(Some(ended(&inspected.state)));
+        }
         // By id: a container that is made anew under this name is another.
-        let id = self.inspect(name).await?.id.unwrap_or_default();
+        let id = inspected.id;
         let options = WaitContainerOptionsBuilder::default()
             .condition("not-running")
             .build();
@@ -98,8 +101,8 @@ impl Engine {
             .next()
             .await;
         match self.inspect(&id).await {
-            Ok(inspected) if is_running(&inspected) => Ok(None),
-            Ok(inspected) => Ok(Some(ended(&inspected))),
+            Ok(inspected) if inspected.state.is_alive() => Ok(None),
+            Ok(inspected) => Ok(Some(ended(&inspected.state))),
             Err(EngineError::Gone) => match answer {
                 Some(Ok(answer)) => Ok(Some(by_code(answer.status_code))),
                 Some(Err(Error::DockerContainerWaitError { code, .. })) => Ok(Some(by_code(code))),
@@ -116,13 +119,11 @@ impl Engine {
 
     /// Asks the container to end its image's own way (its stop signal). Does not wait.
     pub async fn stop(&self, server: Uuid) -> Result<(), EngineError> {
-        let signal = self
-            .inspect(&server.to_string())
-            .await?
-            .config
-            .and_then(|config| config.stop_signal)
+        let named = self.inspect(&server.to_string()).await?.config.stop_signal;
+        let named = named
+            .map(|signal| signal.to_string())
             .filter(|signal| !signal.is_empty());
-        self.send(server, signal.as_deref().unwrap_or(SIGTERM)).await
+        self.send(server, named.as_deref().unwrap_or(SIGTERM)).await
     }
 
     /// Ends all of the container's processes at once.
@@ -137,14 +138,12 @@ impl Engine {
             .await?
             .kill_container(&server.to_string(), Some(options))
             .await;
-        match sent {
-            Ok(()) => Ok(()),
-            Err(e) => match refused(&e) {
-                Some(404) => Err(EngineError::Gone),
-                // It has ended already: what was wanted.
-                Some(409) => Ok(()),
-                _ => Err(self.failed("send the signal", e)),
-            },
+        let Err(refusal) = sent else { return Ok(()) };
+        // Engines refuse in different ways what is no error here: it has ended already, as was wanted.
+        if self.inspect(&server.to_string()).await?.state.is_alive() {
+            Err(self.failed("send the signal", refusal))
+        } else {
+            Ok(())
         }
     }
 
@@ -175,33 +174,12 @@ impl Engine {
             }
         }
     }
-
-    pub(super) async fn inspect(&self, name: &str) -> Result<ContainerInspectResponse, EngineError> {
-        let inspected = self.client().await?.inspect_container(name, None).await;
-        inspected.map_err(|e| match refused(&e) {
-            Some(404) => EngineError::Gone,
-            _ => self.failed("look at the container", e),
-        })
-    }
 }
 
-/// The main process, as the node's kernel numbers it.
-pub(super) fn main_process(inspected: &ContainerInspectResponse) -> Option<u32> {
-    let pid = inspected.state.as_ref()?.pid?;
-    u32::try_from(pid).ok().filter(|pid| *pid != 0)
-}
-
-pub(super) fn is_running(inspected: &ContainerInspectResponse) -> bool {
-    let state = inspected.state.as_ref();
-    // A paused container is running, too, for the engine.
-    state.is_some_and(|state| state.running == Some(true) || state.restarting == Some(true))
-}
-
-pub(super) fn ended(inspected: &ContainerInspectResponse) -> Ended {
-    let state = inspected.state.clone().unwrap_or_default();
+pub(super) fn ended(state: &State) -> Ended {
     Ended {
-        out_of_memory: state.oom_killed == Some(true),
-        ..by_code(state.exit_code.unwrap_or(-1))
+        out_of_memory: state.oom_killed,
+        ..by_code(state.exit_code)
     }
 }
 
@@ -224,7 +202,6 @@ fn by_code(code: i64) -> Ended {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bollard::models::ContainerState;
 
     #[test]
     fn exit_codes_above_128_are_signals() {
@@ -239,16 +216,13 @@ mod tests {
 
     #[test]
     fn the_oom_flag_is_kept_beside_the_signal() {
-        let inspected = ContainerInspectResponse {
-            state: Some(ContainerState {
-                exit_code: Some(137),
-                oom_killed: Some(true),
-                ..ContainerState::default()
-            }),
-            ..ContainerInspectResponse::default()
+        let state = State {
+            exit_code: 137,
+            oom_killed: true,
+            ..State::default()
         };
         assert_eq!(
-            ended(&inspected),
+            ended(&state),
             Ended {
                 signal: Some(9),
                 out_of_memory: true,

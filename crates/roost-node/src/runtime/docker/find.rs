@@ -4,8 +4,6 @@
 
 use super::{Ended, Engine, EngineError, Keepers, exit, spec, start::no_keeper};
 use crate::runtime::{Launch, Running, StartError};
-use bollard::{models::ContainerStateStatusEnum, query_parameters::ListContainersOptionsBuilder};
-use std::collections::HashMap;
 use uuid::Uuid;
 
 /// A server's container that the engine has.
@@ -38,20 +36,9 @@ impl Engine {
     /// All servers' containers that Roost made on this engine, of whichever node.
     pub async fn find(&self) -> Result<Vec<Found>, EngineError> {
         let label = format!("{}={}", spec::LABEL_TYPE, spec::TYPE_SERVER);
-        let filters = HashMap::from([("label", vec![label.as_str(), spec::LABEL_RUN])]);
-        let options = ListContainersOptionsBuilder::default()
-            .all(true)
-            .filters(&filters)
-            .build();
-        let list = self
-            .client()
-            .await?
-            .list_containers(Some(options))
-            .await
-            .map_err(|e| self.failed("list the containers", e))?;
         let mut all = Vec::new();
-        for summary in list {
-            let labels = summary.labels.unwrap_or_default();
+        for listed in self.list(&[&label, spec::LABEL_RUN]).await? {
+            let labels = listed.labels.unwrap_or_default();
             let id = |label: &str| labels.get(label).and_then(|text| Uuid::try_parse(text).ok());
             let Some(server) = id(spec::LABEL_SERVER) else {
                 continue;
@@ -69,20 +56,18 @@ impl Engine {
     /// What became of the server's container; [`EngineError::Gone`] where there is none, or none that ever ran.
     pub async fn found(&self, server: Uuid) -> Result<Found, EngineError> {
         let inspected = self.inspect(&server.to_string()).await?;
-        let state = inspected.state.as_ref().and_then(|state| state.status);
-        if state == Some(ContainerStateStatusEnum::CREATED) {
+        let state = &inspected.state;
+        if state.is_new() {
             return Err(EngineError::Gone);
         }
-        let label = inspected
-            .config
-            .as_ref()
-            .and_then(|config| config.labels.as_ref()?.get(spec::LABEL_RUN));
-        let lives = exit::is_running(&inspected);
+        let labels = inspected.config.labels.unwrap_or_default();
         Ok(Found {
             server,
-            run: label.and_then(|text| Uuid::try_parse(text).ok()),
-            pid: lives.then(|| exit::main_process(&inspected)).flatten(),
-            ended: (!lives).then(|| exit::ended(&inspected)),
+            run: labels
+                .get(spec::LABEL_RUN)
+                .and_then(|text| Uuid::try_parse(text).ok()),
+            pid: state.main_process().filter(|_| state.is_alive()),
+            ended: (!state.is_alive()).then(|| exit::ended(state)),
         })
     }
 
@@ -107,9 +92,8 @@ impl Engine {
         }
         match found {
             Ok(found) if found.ended.is_none() => {
-                let name = launch.uuid.to_string();
                 let link = keepers
-                    .attach(launch, self.socket(), &name)
+                    .attach(launch, self.socket(), &launch.uuid.to_string())
                     .await
                     .map_err(|why| no_keeper(&why))?;
                 Ok(Some(TakenUp {

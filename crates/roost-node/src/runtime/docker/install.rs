@@ -97,7 +97,7 @@ impl Engine {
             .condition("not-running")
             .build();
         client.wait_container(name, Some(options)).next().await;
-        Ok(exit::ended(&self.inspect(name).await?))
+        Ok(exit::ended(&self.inspect(name).await?.state))
     }
 
     /// The container's terminal as raw bytes. Not by the library: it looks for the framing of containers without a

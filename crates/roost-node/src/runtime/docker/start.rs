@@ -3,7 +3,7 @@
 //! How the container looks is `spec`'s business; what the keeper says is the pump's.
 
 use super::{
-    DockerRules, Engine, EngineError, Keepers, Notice, exit, image::ImageName, keepers::Held,
+    DockerRules, Engine, EngineError, Keepers, Notice, image::ImageName, keepers::Held,
     limits::COMMON_IO_WEIGHT, spec,
 };
 use crate::runtime::{Launch, Running, StartError};
@@ -95,7 +95,7 @@ impl Engine {
         if let Err(e) = client.resize_container_tty(id, size).await {
             tracing::debug!(server = %launch.uuid, error = %e, "the terminal keeps its size");
         }
-        let pid = exit::main_process(&self.inspect(id).await?);
+        let pid = self.inspect(id).await?.state.main_process();
         let link = held.keep().ok_or(EngineError::Gone)?;
         Ok((link, pid))
     }

@@ -2,7 +2,7 @@
 //!
 //! Whether anybody looks, and the disk, is the driver's business.
 
-use super::{Engine, EngineError, exit::is_running, refused};
+use super::{Engine, EngineError, refused};
 use crate::runtime::Sample;
 use bollard::{
     errors::Error,
@@ -42,10 +42,10 @@ impl Engine {
     /// Begins to measure.
     pub async fn sampler(&self, server: Uuid) -> Result<Sampler, EngineError> {
         let inspected = self.inspect(&server.to_string()).await?;
-        if !is_running(&inspected) {
+        if !inspected.state.is_alive() {
             return Err(EngineError::Gone);
         }
-        let started_at = millis(inspected.state.and_then(|state| state.started_at).as_deref());
+        let started_at = millis(Some(&inspected.state.started_at));
         let options = StatsOptionsBuilder::default().stream(true).build();
         let client = self.client().await?.clone();
         let samples = client.stats(&server.to_string(), Some(options)).boxed();
@@ -55,7 +55,7 @@ impl Engine {
     /// One sample, for when nobody watches. Takes one to two seconds: CPU is a difference.
     pub async fn sample(&self, server: Uuid) -> Result<Sample, EngineError> {
         let inspected = self.inspect(&server.to_string()).await?;
-        let started_at = millis(inspected.state.and_then(|state| state.started_at).as_deref());
+        let started_at = millis(Some(&inspected.state.started_at));
         let options = StatsOptionsBuilder::default().stream(false).build();
         let answer = self
             .client()

@@ -49,12 +49,7 @@ pub async fn send(
         .await
     {
         Ok(place) => place,
-        // Stock daemons say 502 or 417 for a server that is not running.
-        Err(NodeError::Declined {
-            status: 502 | 417 | 409,
-            ..
-        }) => return Err(ApiError::new(502, OFFLINE)),
-        Err(NodeError::Declined { said, .. }) => return Err(ApiError::new(422, said)),
+        Err(NodeError::Declined { status, said }) => return Err(declined(status, said)),
         Err(other) => return Err(node_problem::problem(&allowed, &other)),
     };
     let mut reply = StatusCode::NO_CONTENT.into_response();
@@ -65,6 +60,17 @@ pub async fn send(
         reply.headers_mut().insert(HEADER_SEQ, HeaderValue::from(seq));
     }
     Ok(reply)
+}
+
+/// A node's refusal. Daemons say 502 or 417, each in its own words, for a server that is not running.
+fn declined(status: u16, said: String) -> ApiError {
+    let words = said.to_ascii_lowercase();
+    let is_offline = status == 417 || words.contains("offline") || words.contains("stopped");
+    match status {
+        417 | 502 if is_offline => ApiError::new(502, OFFLINE),
+        409 | 429 | 502 => ApiError::new(status, said),
+        _ => ApiError::new(422, said),
+    }
 }
 
 /// A stock daemon passes on what it gets: a line end in it would be a second command.

@@ -4,6 +4,7 @@
 use super::node_problem;
 use crate::{
     http::{Allowed, ApiError, Body, allowed::Anybody},
+    node_client::NodeError,
     panel::App,
     service::audit,
 };
@@ -41,6 +42,10 @@ pub async fn act(
     app.node_client
         .power(&target, allowed.server.uuid, action)
         .await
-        .map_err(|error| node_problem::problem(&allowed, &error))?;
+        .map_err(|error| match error {
+            // Daemons say so of a suspended server, and of nothing else.
+            NodeError::Declined { status: 400, said } => ApiError::new(409, said),
+            other => node_problem::problem(&allowed, &other),
+        })?;
     Ok(StatusCode::NO_CONTENT)
 }

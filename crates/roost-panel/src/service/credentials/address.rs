@@ -37,7 +37,8 @@ pub fn socket_url(address: &str, server: Uuid) -> Option<String> {
 }
 
 /// The public address of the panel's own node, which has none of its own: scheme and host as the client wrote them.
-/// A client that named no host, or came by the Unix socket (`way` is `None`), gets the listener's address.
+/// A client that named no host, or came by the Unix socket (`way` is `None`), gets the address by which the panel reaches
+/// the node: that is a listener without TLS.
 pub fn own_address(way: Option<&Way>, listen: SocketAddr) -> String {
     let named = way.and_then(|way| {
         let host = way.host.as_deref()?;
@@ -45,7 +46,7 @@ pub fn own_address(way: Option<&Way>, listen: SocketAddr) -> String {
         let plain = !authority.as_str().contains('@') && !authority.host().is_empty();
         plain.then(|| format!("{}://{authority}", way.scheme))
     });
-    named.unwrap_or_else(|| format!("{}://{}", way.map_or("http", |w| w.scheme), reachable(listen)))
+    named.unwrap_or_else(|| format!("http://{}", reachable(listen)))
 }
 
 /// A listener on all addresses is reached by loopback from its own machine.

@@ -128,4 +128,14 @@ on_both_databases! {
         }
         assert!(denied.contains(&expected), "{denied:?}");
     }
+
+    async fn a_suspended_servers_consoles_end_on_a_stock_daemon_too(world: &World) {
+        let scene = Scene::new(world).await;
+        scene.node.answers(stock);
+        scene.suspend().await;
+        let olive = world.panel.app().store.user_by_name("olive").await.unwrap().unwrap().uuid;
+        let calls = told(&scene.node, 2, SECOND).await;
+        let deny = calls.iter().find(|s| s.path.ends_with("/ws/deny")).unwrap();
+        assert_eq!(deny.body, json!({"jtis": [token_id(olive, scene.server, &scene.key("olive")[..16])]}));
+    }
 }

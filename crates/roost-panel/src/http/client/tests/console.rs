@@ -104,9 +104,11 @@ on_both_databases! {
             assert_eq!(answer.status, 502);
             assert_eq!(answer.message(), "Server must be online in order to send commands.");
         }
-        scene.node.answers(|_| Answer::json(422, &json!({"error": "Too many requests: wait a moment and try again."})));
-        let refused = scene.post("olive", COMMAND, &json!({"command": "x"})).send().await;
-        assert_eq!((refused.status.as_u16(), refused.message()), (422, "Too many requests: wait a moment and try again."));
+        for (status, expected) in [(422, 422), (429, 429), (409, 409), (502, 502), (400, 422)] {
+            scene.node.answers(move |_| Answer::json(status, &json!({"error": "The server is being installed."})));
+            let refused = scene.post("olive", COMMAND, &json!({"command": "x"})).send().await;
+            assert_eq!((refused.status.as_u16(), refused.message()), (expected, "The server is being installed."));
+        }
         scene.node.answers(|_| Answer::empty(500));
         assert_eq!(scene.post("olive", COMMAND, &json!({"command": "x"})).send().await.status, 502);
     }

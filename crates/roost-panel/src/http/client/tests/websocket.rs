@@ -6,7 +6,7 @@ use crate::{
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::Method;
-use roost_wire::{client_api::UNAVAILABLE, clock::ManualClock, token};
+use roost_wire::{client_api::UNAVAILABLE, clock::ManualClock, id::ServerRef, token};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -125,6 +125,10 @@ on_both_databases! {
         assert_eq!(foreign.status, 404);
         assert_eq!((&foreign.text, &by_uuid.text), (&missing.text, &missing.text));
         assert_eq!(foreign.body["status"], 404);
+        let rows = world.audit().await;
+        let refused: Vec<_> = rows.iter().filter(|r| r["event"] == "server:websocket.refused").collect();
+        assert_eq!(refused.len(), 2, "what was there and refused");
+        assert_eq!((&refused[0]["user"], &refused[0]["server"]), (&json!("eve"), &json!("lobby")));
     }
 
     async fn a_suspended_server_is_for_administrators(world: &World) {
@@ -232,5 +236,38 @@ on_both_databases! {
         let gone = world.call(Method::DELETE, "/api/admin/servers/lobby/grants/sam").cli().send().await;
         assert!(gone.status.is_success());
         assert_eq!(scene.get("sam", PATH).send().await.status, 404);
+    }
+
+    async fn the_node_inside_the_panel_is_where_the_panel_is(world: &World) {
+        let scene = Scene::new(world).await;
+        let identity = world.panel.local_node().await.unwrap();
+        scene.node.expects(&identity.token);
+        let app = world.panel.app();
+        let mut server = app.store.server(&ServerRef::Uuid(scene.server)).await.unwrap().unwrap();
+        server.node = Some(identity.uuid);
+        let mut tx = app.store.begin().await.unwrap();
+        tx.update_server(&server).await.unwrap();
+        tx.commit().await.unwrap();
+        let listen = scene.node.address;
+        let without_url = world.with(|o| (o.local_listen, o.public_url) = (Some(listen), None)).await;
+        let tail = format!("/api/servers/{}/ws", scene.server);
+        let socket = async |call: crate::testing::Call| {
+            let answer = call.to(&without_url).send().await;
+            assert_eq!(answer.status, 200, "{answer:?}");
+            answer.body["socket"].as_str().unwrap().strip_suffix(&tail).unwrap().to_owned()
+        };
+        let call = || scene.get("olive", PATH);
+        assert_eq!(socket(call().header("host", "192.168.1.5:8080")).await, "ws://192.168.1.5:8080");
+        assert_eq!(socket(call().header("host", "[::1]:8080")).await, "ws://[::1]:8080");
+        let made_up = call().header("x-forwarded-proto", "https").header("x-forwarded-host", "evil.example");
+        assert_eq!(socket(made_up).await, "ws://panel.example.com", "forwarded headers of a stranger");
+        let proxied = call().from("10.0.0.9").header("x-forwarded-proto", "https").header("x-forwarded-host", "roost.example");
+        assert_eq!(socket(proxied).await, "wss://roost.example");
+        assert_eq!(socket(world.get(PATH).cli()).await, format!("ws://{listen}"));
+        let with_url = world.with(|o| o.local_listen = Some(listen)).await;
+        let answer = call().to(&with_url).header("host", "localhost:8080").send().await;
+        assert_eq!(answer.body["socket"], format!("wss://panel.example.com{tail}"));
+        let nowhere = call().send().await;
+        assert_eq!((nowhere.status.as_u16(), nowhere.message()), (500, "Node not available: Server has no resolved Wings node"));
     }
 }

@@ -1,0 +1,10 @@
+//! Viewers on real sockets against real shards and a real console. Only the actor is left out: its mailbox is read by
+//! the test.
+
+mod client;
+mod ends;
+mod lines;
+mod requests;
+mod rules;
+mod stand;
+mod tls;
