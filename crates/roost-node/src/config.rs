@@ -89,7 +89,7 @@ fn file_error(path: &Path, source: io::Error) -> ConfigError {
     }
 }
 
-fn content_error(path: &Path, reason: impl ToString) -> ConfigError {
+fn content_error(path: &Path, reason: impl std::fmt::Display) -> ConfigError {
     ConfigError::Content {
         path: path.to_owned(),
         reason: reason.to_string(),

@@ -2,6 +2,13 @@
 //!
 //! This program is its own keeper, so it has no test harness: the verb `keeper` comes before anything else.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    unreachable_pub,
+    reason = "all of this program is a test"
+)]
+
 #[path = "node/house.rs"]
 mod house;
 #[path = "node/panel.rs"]
@@ -51,6 +58,7 @@ fn main() -> ExitCode {
         a_crash_is_told_and_followed_by_one_start,
         a_deleted_server_leaves_nothing,
         the_next_node_takes_up_the_programs_of_the_last,
+        a_killed_keeper_takes_its_program_with_it,
         a_node_starts_without_its_panel,
         suspending_stops_a_server_and_keeps_it_down,
         audit_rows_wait_for_a_panel_that_is_away,
@@ -390,7 +398,7 @@ async fn a_deleted_server_leaves_nothing() {
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o777);
     std::fs::set_permissions(&given, mode).unwrap();
     let server = shell(uuid, ECHO, |server| {
-        server["settings"]["roost"]["dir"] = json!(given)
+        server["settings"]["roost"]["dir"] = json!(given);
     });
     house.create(&panel, uuid, server).await;
     house.power(uuid, "start").await;
@@ -416,7 +424,9 @@ async fn the_next_node_takes_up_the_programs_of_the_last() {
     let dir = house.end().await;
 
     // Its keeper is gone when the node comes back: the server is started again, for it was running.
-    kill_tree_of(wished_pid);
+    let keeper = parent_of(wished_pid);
+    kill(keeper);
+    kill(wished_pid);
     tokio::time::sleep(Duration::from_millis(500)).await;
     let house = House::start_in(dir, &panel).await;
     house.until_state(uuid, "running").await;
@@ -446,22 +456,48 @@ async fn the_next_node_takes_up_the_programs_of_the_last() {
     house.end().await;
 }
 
-/// Kills a program and its keeper.
-fn kill_tree_of(pid: u64) {
+/// A program's keeper.
+fn parent_of(pid: u64) -> u64 {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let parent: i32 = stat
-        .rsplit(')')
-        .next()
-        .unwrap()
-        .split_whitespace()
-        .nth(1)
-        .unwrap()
-        .parse()
-        .unwrap();
-    for pid in [parent, i32::try_from(pid).unwrap()] {
-        let pid = rustix::process::Pid::from_raw(pid).unwrap();
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    let behind_name = stat.rsplit(')').next().unwrap();
+    behind_name.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+fn kill(pid: u64) {
+    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+}
+
+async fn a_killed_keeper_takes_its_program_with_it() {
+    let panel = Panel::start().await;
+    let house = House::start(&panel).await;
+    let uuid = Uuid::new_v4();
+    let stubborn = "trap '' HUP; echo up; while :; do sleep 0.1; done";
+    house.create(&panel, uuid, shell(uuid, stubborn, |_| {})).await;
+    house.power(uuid, "start").await;
+    house.until_text(uuid, "up").await;
+    let pid = house.get(&path(uuid, "")).await["roost"]["pid"].as_u64().unwrap();
+    kill(parent_of(pid));
+    house.until_text(uuid, "keeper").await;
+    until("the second start", async || {
+        house
+            .texts(uuid)
+            .await
+            .iter()
+            .filter(|line| *line == "up")
+            .count()
+            == 2
+    })
+    .await;
+    if rustix::process::geteuid().is_root() {
+        // Its new parent may take its time to bury it.
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        assert!(stat.is_empty() || stat.contains(") Z "), "{stat}");
+    } else {
+        kill(pid);
     }
+    kill_all(&house).await;
+    house.end().await;
 }
 
 async fn a_node_starts_without_its_panel() {

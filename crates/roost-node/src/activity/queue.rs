@@ -95,7 +95,7 @@ impl Queue {
             match serde_json::from_slice(&line) {
                 Ok(row) => rows.push(row),
                 Err(error) => {
-                    tracing::warn!(%error, offset = upto, "an audit row on disk is damaged and was skipped")
+                    tracing::warn!(%error, offset = upto, "an audit row on disk is damaged and was skipped");
                 }
             }
             upto = next;

@@ -28,7 +28,7 @@ impl Failure {
     pub(super) fn bad_request(text: impl Into<String>) -> Self {
         Self(StatusCode::BAD_REQUEST, text.into())
     }
-    pub(super) fn internal(text: impl ToString) -> Self {
+    pub(super) fn internal(text: impl std::fmt::Display) -> Self {
         Self(StatusCode::INTERNAL_SERVER_ERROR, text.to_string())
     }
 }

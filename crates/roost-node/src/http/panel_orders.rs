@@ -20,7 +20,7 @@ pub(super) async fn deny_tokens(
     let (uuid, jtis) = (server.uuid, form.jtis);
     let filter = Filter::Tokens { server: uuid, jtis };
     node.close_sockets(filter, Close::AccessRevoked, None).await;
-    denied.map_err(not_kept)?;
+    denied.map_err(|e| not_kept(&e))?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -37,12 +37,12 @@ pub(super) async fn deauthorize_user(
     };
     let closed = node.close_sockets(filter, Close::AccessRevoked, None).await;
     tracing::info!(user = %form.user, closed, "a user's access was revoked");
-    denied.map_err(not_kept)?;
+    denied.map_err(|e| not_kept(&e))?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// The order is carried out, but would be forgotten at a restart: the panel should ask again.
-fn not_kept(error: std::io::Error) -> Failure {
+fn not_kept(error: &std::io::Error) -> Failure {
     tracing::error!(%error, "the deny list can't be written");
     Failure::internal(format!(
         "It is refused from now on, but that could not be written to disk: {error}."

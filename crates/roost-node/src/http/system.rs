@@ -65,10 +65,6 @@ fn info() -> SystemInfo {
 
 fn memory_bytes() -> u64 {
     let info = rustix::system::sysinfo();
-    #[expect(
-        clippy::unnecessary_cast,
-        reason = "the width of these fields differs between machines"
-    )]
-    let bytes = (info.totalram as u64).saturating_mul(u64::from(info.mem_unit));
-    bytes
+    // The width of these fields differs between machines.
+    (info.totalram as u64).saturating_mul(u64::from(info.mem_unit))
 }

@@ -4,6 +4,7 @@
 //! When a server starts, and what its output means, is not decided here.
 
 mod directory;
+mod leftovers;
 mod users;
 
 use super::{Launch, Running, StartError};
@@ -156,6 +157,13 @@ impl Processes {
                 None
             }
         }
+    }
+
+    /// Kills what a run left behind whose keeper is gone, and says how many that were. Only where the server has a user
+    /// of its own can it be told what is its own. Blocks.
+    pub fn end_leftovers(&self, server: Uuid) -> usize {
+        let user = self.users.as_ref().and_then(|users| users.known(server));
+        user.map_or(0, leftovers::end_all_of)
     }
 
     /// The server is deleted.

@@ -263,7 +263,7 @@ impl Actor {
                 tracing::info!(server = %self.uuid, %action, user = ?by.user, refused = ?answer.as_ref().err(), "power action");
                 reply.send(answer);
             }
-            Request::Command { text, by, reply } => self.command(text, &by, reply),
+            Request::Command { text, by, reply } => self.command(&text, &by, reply),
             Request::Install { then_start, reply } => reply.send(self.input(Input::Install { then_start })),
             Request::Figures(answer) => self.answer_figures(answer),
             Request::Down => self.input_from_inside(Input::Down),
@@ -276,8 +276,8 @@ impl Actor {
         }
     }
 
-    fn command(&mut self, text: String, by: &Requester, reply: Reply) {
-        if let Err(refusal) = self.may_type(&text) {
+    fn command(&mut self, text: &str, by: &Requester, reply: Reply) {
+        if let Err(refusal) = self.may_type(text) {
             return reply.send(Err(refusal));
         }
         let Ok(permit) = Arc::clone(&self.inputs).try_acquire_owned() else {
@@ -392,6 +392,10 @@ impl Actor {
     fn found(&mut self, found: Option<Running>) {
         let saved = self.saved;
         match found {
+            Some(_) if self.power.phase.run().is_some() => {
+                tracing::warn!(server = %self.uuid, "a program of the node's last life turned up after a new one was started");
+                return;
+            }
             Some(running) => {
                 let run = running.run;
                 let ready = self.definition.is_ready_at_once();
@@ -414,6 +418,7 @@ impl Actor {
                         let _ = reporter.send(Report::Restore(permit));
                     }
                 });
+                return;
             }
             None => {}
         }
@@ -422,6 +427,9 @@ impl Actor {
 
     /// New settings from the panel.
     pub(super) fn define(&mut self, definition: Definition) {
+        if self.launching.is_some() {
+            self.placed = Placed::new(&self.context, &definition);
+        }
         let was_suspended = self.definition.settings.suspended;
         let is_suspended = definition.settings.suspended;
         self.definition = Arc::new(definition);
@@ -513,8 +521,8 @@ impl Actor {
     }
 
     /// The run of the node's last life.
-    pub(super) fn last_run(&self) -> Uuid {
-        self.saved.run.unwrap_or_default()
+    pub(super) const fn last_run(&self) -> Option<Uuid> {
+        self.saved.run
     }
 
     pub(super) fn say(&self, text: String) {

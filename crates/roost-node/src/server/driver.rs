@@ -17,7 +17,7 @@ use crate::{
     runtime::{Running, StartError},
 };
 use roost_console::Event;
-use roost_wire::{event, remote::Runtime, stats::Stats};
+use roost_wire::{event, node_api::Source, remote::Runtime, stats::Stats};
 use std::sync::Arc;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -54,6 +54,12 @@ impl Actor {
             }
             Effect::Notice(text) => self.say(text),
         }
+    }
+
+    /// Says lines of its own or of an installer, from a job.
+    pub(super) fn sayer(&self) -> impl Fn(Source, String) + Send + Sync + use<> {
+        let (pumps, uuid) = (self.context.pumps.clone(), self.uuid);
+        move |source, text| pumps.notice(uuid, source, text)
     }
 
     /// An event in its place among the lines.
@@ -191,8 +197,13 @@ impl Actor {
         if placed.runtime() == Runtime::Process && exit.note.is_none() {
             return self.end_of_run(run, exit);
         }
+        let say = self.sayer();
         self.job(async move {
-            let report = match context.runtimes.after_stream(&placed, uuid, run, exit).await {
+            let report = match context
+                .runtimes
+                .after_stream(&placed, uuid, run, exit, &say)
+                .await
+            {
                 super::runtimes::AfterStream::Ended(exit) => Report::Input(Input::Ended { run, exit }),
                 super::runtimes::AfterStream::Lives(running) => Report::Link(run, running),
             };

@@ -82,8 +82,10 @@ pub enum Refusal {
     Failed(String),
 }
 
+type Answer = Box<dyn FnOnce(Result<(), Refusal>) + Send>;
+
 /// The answer to a request, given exactly once; dropped without an answer it says that the server is gone.
-pub struct Reply(Option<Box<dyn FnOnce(Result<(), Refusal>) + Send>>);
+pub struct Reply(Option<Answer>);
 
 impl Reply {
     /// An answer that `then` receives.

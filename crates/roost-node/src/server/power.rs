@@ -371,7 +371,7 @@ pub fn step(power: Power, input: Input, rules: &Rules) -> (Power, Vec<Effect>) {
         }
         Input::Down => machine.end_for_good(StopReason::Down, rules.stop_timeout_secs),
         Input::Launched { run, ready } => machine.launched(run, ready),
-        Input::LaunchFailed { run, reason } => machine.launch_failed(run, reason),
+        Input::LaunchFailed { run, reason } => machine.launch_failed(run, &reason),
         Input::DoneSeen { run } => {
             if machine.power.phase == (Phase::Starting { run }) {
                 machine.go(Phase::Running { run });
@@ -599,10 +599,10 @@ impl Machine<'_> {
         }
     }
 
-    fn launch_failed(&mut self, run: Uuid, reason: String) {
+    fn launch_failed(&mut self, run: Uuid, reason: &str) {
         match self.power.phase.clone() {
             Phase::Launching { run: launching, .. } if launching == run => {
-                self.say(texts::start_failed(&reason));
+                self.say(texts::start_failed(reason));
                 self.rest(Some(Exit::not_started(reason)), false);
             }
             Phase::Stopping(stopping) if stopping.run == run && !stopping.live => {

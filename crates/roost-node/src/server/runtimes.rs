@@ -5,7 +5,7 @@
 use super::{driver::Placed, power::Exit};
 use crate::runtime::{
     Launch, Running, Sample, StartError,
-    docker::{DockerRules, Ended, Engine, Notice, Sampler, StreamEnd},
+    docker::{DockerRules, Ended, Engine, Notice, Sampler, StreamEnd, TakenUp},
     measure::TreeMeter,
     process::Processes,
 };
@@ -18,9 +18,13 @@ use std::{
     collections::BTreeMap,
     path::Path,
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+
+/// Between two questions to an engine that is away.
+const ENGINE_PAUSE: Duration = Duration::from_secs(2);
 
 /// Takes lines for a server's console.
 pub(super) type Say<'a> = &'a (dyn Fn(Source, String) + Send + Sync);
@@ -108,9 +112,7 @@ impl Runtimes {
             (set, _) => set.to_owned(),
         };
         if launch.roost.dir.is_none()
-            && let Some((uid, gid)) = user
-                .split_once(':')
-                .and_then(|(u, g)| Some((u.parse().ok()?, g.parse().ok()?)))
+            && let Some((uid, gid)) = numbers(&user)
         {
             std::os::unix::fs::chown(&launch.dir, Some(uid), Some(gid)).map_err(|e| {
                 StartError(format!(
@@ -139,7 +141,7 @@ impl Runtimes {
         called_off: &CancellationToken,
     ) -> Result<Running, StartError> {
         self.remember(&launch);
-        if launch.roost.runtime == Runtime::Process && launch.settings.roost.is_some() {
+        if is_process(&launch) {
             return self.processes.start(launch).await;
         }
         let rules = self.rules(&launch)?;
@@ -150,21 +152,27 @@ impl Runtimes {
         }
     }
 
-    /// The living program of an earlier start, if there is one.
-    pub(super) async fn find(&self, launch: Launch) -> Option<Running> {
+    /// The living program of an earlier start, if there is one. While the engine that would know is away, this waits
+    /// for it, if `expected`: to take a container for gone would start a second one.
+    pub(super) async fn find(&self, mut launch: Launch, expected: bool, say: Say<'_>) -> Option<Running> {
         self.remember(&launch);
         let by_keeper = self.processes.find(launch.clone()).await;
-        if by_keeper.is_some()
-            || (launch.roost.runtime == Runtime::Process && launch.settings.roost.is_some())
-        {
+        if by_keeper.is_some() || !expected || is_process(&launch) {
             return by_keeper;
         }
-        match self.engine.take_up(&launch, &self.processes).await {
-            Ok(found) => found.map(|taken| taken.running),
-            Err(StartError(reason)) => {
-                tracing::warn!(server = %launch.uuid, reason, "a container of an earlier start could not be looked for");
-                None
+        // A new keeper would begin a new stream, which is not the old run's.
+        launch.run = Uuid::new_v4();
+        let mut told = false;
+        loop {
+            match self.engine.take_up(&launch, &self.processes).await {
+                Ok(found) => return found.map(|taken| taken_up(taken, say)),
+                Err(StartError(reason)) if !told => {
+                    told = true;
+                    tracing::warn!(server = %launch.uuid, reason, "whether this server's container lives can't be told; asking again");
+                }
+                Err(_) => {}
             }
+            tokio::time::sleep(ENGINE_PAUSE).await;
         }
     }
 
@@ -175,8 +183,15 @@ impl Runtimes {
         server: Uuid,
         run: Uuid,
         exit: Exit,
+        say: Say<'_>,
     ) -> AfterStream {
         if placed.runtime() == Runtime::Process {
+            // Without its keeper nobody ends what a program leaves behind.
+            let processes = self.processes.clone();
+            let swept = tokio::task::spawn_blocking(move || processes.end_leftovers(server)).await;
+            if let Ok(ended @ 1..) = swept {
+                tracing::warn!(%server, %run, ended, "processes that had lost their keeper were ended");
+            }
             return AfterStream::Ended(exit);
         }
         match self.engine.after_stream(server).await {
@@ -187,7 +202,7 @@ impl Runtimes {
                 };
                 launch.run = Uuid::new_v4();
                 match self.engine.take_up(&launch, &self.processes).await {
-                    Ok(Some(taken)) => AfterStream::Lives(taken.running),
+                    Ok(Some(taken)) => AfterStream::Lives(taken_up(taken, say)),
                     Ok(None) => AfterStream::Ended(exit),
                     Err(StartError(reason)) => {
                         tracing::error!(%server, %run, reason, "a living container's stream could not be attached again");
@@ -208,6 +223,19 @@ impl Runtimes {
         let rules = self.rules(launch)?;
         let output = |notice: Notice| say(notice.source, notice.text);
         let ended = self.engine.install(launch, &rules, script, &output).await?;
+        // Installers mostly run as root; what they made is the server's.
+        if launch.roost.dir.is_none()
+            && let Some((uid, gid)) = numbers(&rules.user)
+        {
+            let dir = launch.dir.clone();
+            let given = tokio::task::spawn_blocking(move || give_tree(&dir, uid, gid)).await;
+            given.unwrap_or(Ok(())).map_err(|e| {
+                let dir = launch.dir.display();
+                StartError(format!(
+                    "What the installer made in {dir} can't be given to user {uid}: {e}."
+                ))
+            })?;
+        }
         Ok(exit_of(&ended))
     }
 
@@ -277,9 +305,43 @@ fn exit_of(ended: &Ended) -> Exit {
     }
 }
 
-/// SIGTERM makes a keeper end its whole tree.
+fn is_process(launch: &Launch) -> bool {
+    launch.roost.runtime == Runtime::Process && launch.settings.roost.is_some()
+}
+
+fn taken_up(taken: TakenUp, say: Say<'_>) -> Running {
+    if let Some(hole) = taken.hole {
+        say(Source::Daemon, hole);
+    }
+    taken.running
+}
+
+/// `uid:gid`.
+fn numbers(user: &str) -> Option<(u32, u32)> {
+    let (uid, gid) = user.split_once(':')?;
+    Some((uid.parse().ok()?, gid.parse().ok()?))
+}
+
+/// Gives a directory and all below it to a user. Links are given, not followed. Blocks.
+fn give_tree(dir: &Path, uid: u32, gid: u32) -> std::io::Result<()> {
+    let mut waiting = vec![dir.to_owned()];
+    while let Some(dir) = waiting.pop() {
+        std::os::unix::fs::lchown(&dir, Some(uid), Some(gid))?;
+        for entry in std::fs::read_dir(&dir)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                waiting.push(entry.path());
+            } else {
+                std::os::unix::fs::lchown(entry.path(), Some(uid), Some(gid))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// SIGTERM makes a keeper end its whole tree. Only one that answers is meant: pids are used again.
 fn end_keeper(directory: &Path) -> std::io::Result<()> {
-    let Some(record) = roost_keeper::record(directory)? else {
+    let Some((record, _link)) = roost_keeper::find(directory)? else {
         return Ok(());
     };
     let pid = i32::try_from(record.keeper)

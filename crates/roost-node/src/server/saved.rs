@@ -28,7 +28,7 @@ pub fn load_all(layout: &Layout) -> io::Result<Vec<Remembered>> {
                 saved: load_power(layout, uuid),
             }),
             Err(error) => {
-                tracing::warn!(%uuid, %error, "a server's settings on disk can't be read: left to the panel")
+                tracing::warn!(%uuid, %error, "a server's settings on disk can't be read: left to the panel");
             }
         }
     }

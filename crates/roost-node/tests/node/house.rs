@@ -3,6 +3,7 @@
 use crate::panel::{Panel, TOKEN, TOKEN_ID};
 use roost_node::{Node, NodeOptions};
 use roost_wire::{clock::SystemClock, node_config::NodeConfig};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::{
     net::SocketAddr,
@@ -158,11 +159,14 @@ pub fn end_keepers() {
             continue;
         };
         for entry in entries.flatten() {
-            if let Ok(Some((record, _))) = roost_keeper::find(&entry.path()) {
-                let keeper = i32::try_from(record.keeper)
-                    .ok()
-                    .and_then(rustix::process::Pid::from_raw);
-                let _ = keeper.map(|pid| rustix::process::kill_process(pid, rustix::process::Signal::TERM));
+            let Ok(Some((record, _link))) = roost_keeper::find(&entry.path()) else {
+                continue;
+            };
+            let keeper = i32::try_from(record.keeper).ok().and_then(Pid::from_raw);
+            // The first ends its programs, the second the keeper, which would wait for a node.
+            for signal in [Signal::TERM, Signal::KILL] {
+                let _ = keeper.map(|pid| kill_process(pid, signal));
+                std::thread::sleep(Duration::from_millis(300));
             }
         }
     }

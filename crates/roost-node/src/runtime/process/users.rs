@@ -57,6 +57,12 @@ impl Users {
         Ok(uid)
     }
 
+    /// The server's user id, if it was given one before.
+    pub fn known(&self, server: Uuid) -> Option<u32> {
+        let given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        given.get(&server).copied()
+    }
+
     /// The server is gone.
     pub fn forget(&self, server: Uuid) -> io::Result<()> {
         let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);

@@ -5,7 +5,7 @@
 use super::Actor;
 use crate::{node::Layout, server::handle::Refusal, socket::Filter};
 use roost_wire::{close::Close, event};
-use std::{fs, io, path::PathBuf};
+use std::{fs, io, path::Path};
 use uuid::Uuid;
 
 impl Actor {
@@ -48,11 +48,11 @@ fn remove_dirs(layout: &Layout, uuid: Uuid, keeps_dir: bool) -> Vec<String> {
     }
     // The last one: as long as it is there, the node's next life knows of the server.
     dirs.push(layout.server(uuid));
-    dirs.into_iter().filter_map(remove_dir).collect()
+    dirs.iter().filter_map(|dir| remove_dir(dir)).collect()
 }
 
-fn remove_dir(dir: PathBuf) -> Option<String> {
-    match fs::remove_dir_all(&dir) {
+fn remove_dir(dir: &Path) -> Option<String> {
+    match fs::remove_dir_all(dir) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Some(format!("{}: {e}", dir.display())),
         _ => None,
     }

@@ -35,10 +35,9 @@ impl Timers {
 
     /// They go on for the same program, whose stream has another name now.
     pub(in crate::server) fn rename(&mut self, new: Uuid) {
-        for timer in [&mut self.kill_warning, &mut self.kill, &mut self.done_overdue] {
-            if let Some((_, run)) = timer {
-                *run = new;
-            }
+        let timers = [&mut self.kill_warning, &mut self.kill, &mut self.done_overdue];
+        for (_, run) in timers.into_iter().flatten() {
+            *run = new;
         }
     }
 

@@ -86,12 +86,11 @@ impl Actor {
 
     /// Looks for the program of the node's last life until that is answered.
     pub(in crate::server) fn find_program(&mut self) {
-        self.placed = Placed::new(&self.context, &self.definition);
-        let (context, reporter) = (Arc::clone(&self.context), self.reporter());
-        let (definition, run) = (Arc::clone(&self.definition), self.last_run());
+        let (context, reporter, say) = (Arc::clone(&self.context), self.reporter(), self.sayer());
+        let (definition, last_run) = (Arc::clone(&self.definition), self.last_run());
         self.job(async move {
-            let found = match launch_of(&context, &definition, run) {
-                Ok(launch) => context.runtimes.find(launch).await,
+            let found = match launch_of(&context, &definition, last_run.unwrap_or_default()) {
+                Ok(launch) => context.runtimes.find(launch, last_run.is_some(), &say).await,
                 Err(_) => None,
             };
             let _ = reporter.send(Report::Found(found));

@@ -29,7 +29,7 @@ pub struct Exit {
 
 impl Exit {
     /// A run that never came to live.
-    pub fn not_started(reason: String) -> Self {
+    pub fn not_started(reason: &str) -> Self {
         Self {
             note: Some(format!("it could not be started: {reason}")),
             ..Self::default()
