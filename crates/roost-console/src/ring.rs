@@ -205,7 +205,7 @@ impl Ring {
         if cursor.entry == self.end.load(Acquire) {
             return if closed { Read::Closed } else { Read::Empty };
         }
-        if (cursor.entry == Cursor::NOT_ALIGNED || cursor.seq == u64::MAX) && self.align(cursor).is_some() {
+        if cursor.entry == Cursor::NOT_ALIGNED && self.align(cursor).is_some() {
             return Read::Behind;
         }
         let state = lock(&self.state);

@@ -25,6 +25,7 @@ pub struct Writer {
     journal: Journal,
     splitter: Splitter,
     run: Option<Uuid>,
+    run_first_seq: u64,
     /// Bytes of the run's stream that were taken: journaled, or pending in the splitter.
     received: u64,
     limits: Limits,
@@ -47,6 +48,7 @@ pub(crate) fn open(
     let mut writer = Writer {
         splitter: Splitter::new(SOFT_CAP, opened.open),
         run: opened.run.map(|(run, _)| run),
+        run_first_seq: opened.run_first_seq,
         received: opened.run.map_or(0, |(_, offset)| offset),
         journal,
         limits,
@@ -71,8 +73,14 @@ impl Writer {
         self.publish(staged)?;
         self.splitter.reset();
         self.run = Some(run);
+        self.run_first_seq = self.journal.next_seq();
         self.received = 0;
         Ok(())
+    }
+
+    /// The first line of the current run; after opening, the first of its lines in the last segment.
+    pub fn run_first_seq(&self) -> u64 {
+        self.run_first_seq
     }
 
     /// Where to resume the keeper's stream: everything before is in the journal, and may be forgotten by the keeper.

@@ -92,10 +92,12 @@ impl Pumps {
     pub fn start(threads: usize, wake: Arc<dyn Wake>, clock: Arc<dyn Clock>) -> std::io::Result<Self> {
         let (mut inboxes, mut handles) = (Vec::new(), Vec::new());
         let syncer = Syncer::start()?;
+        let pump =
+            move |inbox| thread::Pump::new(inbox, Arc::clone(&wake), Arc::clone(&clock), syncer.clone());
         for number in 0..threads.max(1) {
             let inbox = Arc::new(Inbox::new()?);
             inboxes.push(Arc::clone(&inbox));
-            let pump = thread::Pump::new(inbox, Arc::clone(&wake), Arc::clone(&clock), syncer.clone())?;
+            let pump = pump(inbox)?;
             let name = format!("pump-{number}");
             handles.push(std::thread::Builder::new().name(name).spawn(move || pump.run())?);
         }
@@ -160,8 +162,7 @@ impl Pumps {
         self.order(server, Order::Event(event));
     }
 
-    /// Looks for this from now on, in the lines that the current run wrote since it was attached too; `None` stops
-    /// looking.
+    /// Looks for this from now on, and in what the run that is attached has written already; `None` stops looking.
     pub fn watch_done(&self, server: Uuid, rule: Option<DoneRule>) {
         self.order(server, Order::WatchDone(rule));
     }

@@ -255,7 +255,7 @@ impl NodeClient {
         answer::json::<SocketList>(&body).map(|list| list.data)
     }
 
-    /// Ends a live console (Roost's node only). `by` is the name of whoever ends it, for its last word.
+    /// Ends a live console (Roost's node only).
     pub async fn end_socket(&self, target: &NodeTarget, socket: Uuid) -> Result<(), NodeError> {
         let path = format!("/api/sockets/{socket}");
         expect_success(self.request(target, Method::DELETE, &path).timeout(CALL))

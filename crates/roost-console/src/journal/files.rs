@@ -60,14 +60,19 @@ impl Dir {
     }
 
     fn existing(&self, name: &str, mode: OFlags) -> io::Result<File> {
-        let file: File = rustix::fs::openat(&self.0, name, FILE | mode, Mode::empty())?.into();
-        if !file.metadata()?.is_file() {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                format!("{name} is no plain file"),
-            ));
+        let odd = || {
+            let text = format!("{name} in the journal's directory is no plain file: remove it");
+            io::Error::new(io::ErrorKind::InvalidInput, text)
+        };
+        let file: File = match rustix::fs::openat(&self.0, name, FILE | mode, Mode::empty()) {
+            Ok(fd) => fd.into(),
+            Err(rustix::io::Errno::LOOP) => return Err(odd()),
+            Err(e) => return Err(e.into()),
+        };
+        match file.metadata()?.is_file() {
+            true => Ok(file),
+            false => Err(odd()),
         }
-        Ok(file)
     }
 
     /// Gives a file another name, in one step.

@@ -33,6 +33,8 @@ pub(crate) struct Opened {
     pub(crate) run: Option<(Uuid, u64)>,
     /// The last line of output had not ended.
     pub(crate) open: bool,
+    /// The first line of the run that is still in the last segment.
+    pub(crate) run_first_seq: u64,
     /// For people.
     pub(crate) notes: Vec<String>,
 }
@@ -41,6 +43,7 @@ pub(crate) struct Opened {
 struct Walk {
     run: Option<(Uuid, u64)>,
     open: bool,
+    run_first_seq: u64,
     /// Behind the last whole record.
     end: u64,
     next_seq: u64,
@@ -67,11 +70,12 @@ pub(crate) fn open(path: &Path, segment_bytes: u64) -> io::Result<Opened> {
 
     let (mut run, mut open, mut next_seq, mut active) = (None, false, floor.max(1), None);
     let mut before = (Millis::MIN, Millis::MAX);
+    let mut run_first_seq = next_seq;
     if let Some(header) = last {
         let file = dir.write(&file_name(header.first_seq))?;
         let len = file.metadata()?.len();
         let walk = walk(&file, &header, len)?;
-        (run, open) = (walk.run, walk.open);
+        (run, open, run_first_seq) = (walk.run, walk.open, walk.run_first_seq);
         if walk.lost > 0 {
             notes.push(format!(
                 "{} lines of this console's history were damaged on the disk and are lost.",
@@ -138,6 +142,7 @@ pub(crate) fn open(path: &Path, segment_bytes: u64) -> io::Result<Opened> {
         },
         run,
         open,
+        run_first_seq,
         notes,
     })
 }
@@ -224,6 +229,7 @@ fn walk(file: &File, header: &Header, len: u64) -> io::Result<Walk> {
     let mut walk = Walk {
         run: header.run,
         open: header.open,
+        run_first_seq: header.first_seq,
         end: HEADER_LEN as u64,
         next_seq: header.first_seq,
         lost: 0,
@@ -235,9 +241,12 @@ fn walk(file: &File, header: &Header, len: u64) -> io::Result<Walk> {
         walk.lost += found.meta.seq.saturating_sub(walk.next_seq);
         walk.next_seq = found.meta.seq;
         step(&mut walk.run, &mut walk.open, found.meta, found.bytes);
-        if matches!(found.meta.kind, Kind::Line { .. }) {
-            walk.index.note(found.meta.seq, found.meta.time, found.pos);
-            walk.next_seq += 1;
+        match found.meta.kind {
+            Kind::Line { .. } => {
+                walk.index.note(found.meta.seq, found.meta.time, found.pos);
+                walk.next_seq += 1;
+            }
+            Kind::Run => walk.run_first_seq = found.meta.seq,
         }
     }
     Ok(walk)

@@ -81,8 +81,8 @@ impl Journal {
                     size(limits.journal_bytes)
                 ),
                 Why::Age => format!(
-                    "The console history is kept for {} days: {lines} lines older than {} were removed, it now begins at line {first}.",
-                    limits.journal_age / 86_400_000,
+                    "The console history is kept for {}: {lines} lines older than {} were removed, it now begins at line {first}.",
+                    age(limits.journal_age),
                     rfc3339(oldest_kept)
                 ),
                 Why::Disk => format!(
@@ -218,6 +218,15 @@ impl Journal {
         self.shared.set_segments(segments);
         self.unsynced.names = true;
         self.shared.dir.remove(&old.name())
+    }
+}
+
+/// As people say it.
+fn age(millis: i64) -> String {
+    match (millis / 86_400_000, millis / 3_600_000) {
+        (0, 0) => format!("{} s", millis / 1000),
+        (0, hours) => format!("{hours} hours"),
+        (days, _) => format!("{days} days"),
     }
 }
 

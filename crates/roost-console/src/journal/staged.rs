@@ -98,7 +98,11 @@ impl Staged {
     }
 
     /// The bytes and who they belong to.
-    pub(crate) fn into_parts(self) -> (Vec<u8>, Vec<Group>) {
+    pub(crate) fn into_parts(mut self) -> (Vec<u8>, Vec<Group>) {
+        // The ring counts bytes, not room: a chunk whose last line stays pending leaves much.
+        if self.buf.capacity() > self.buf.len() * 2 {
+            self.buf.shrink_to_fit();
+        }
         (self.buf, self.groups)
     }
 }

@@ -63,8 +63,8 @@ pub(super) struct Feed {
     published: Arc<Notify>,
     events: mpsc::UnboundedSender<PumpEvent>,
     link: Option<Link>,
-    /// The run attached last, and the number that the first line since had.
-    run: Option<(Uuid, u64)>,
+    /// The run attached last.
+    run: Option<Uuid>,
     /// This run's beginning is not in the journal yet: no frame is taken before.
     begin: Option<Uuid>,
     /// What a frame asked for and the disk refused; no other frame is taken before.
@@ -131,11 +131,17 @@ impl Feed {
             }
             Order::WatchDone(rule) => {
                 let console = self.writer.console();
-                let from = self.run.map_or(console.next_seq(), |(_, first)| first);
+                let from = match &self.link {
+                    Some(link) if !link.released && self.begin.is_none() => self.writer.run_first_seq(),
+                    _ => console.next_seq(),
+                };
                 self.done = rule.map(|rule| DoneWatch::new(&rule, console.at(from)));
                 self.look_for_done();
             }
-            Order::Limits(limits) => self.writer.set_limits(limits),
+            Order::Limits(limits) => {
+                self.writer.set_limits(limits);
+                self.upkeep.limits_at = cx.now;
+            }
             Order::Erase(before, reply) => {
                 let erased = self.writer.erase_before(before);
                 self.upkeep.dirty(cx.now);
@@ -196,7 +202,7 @@ impl Feed {
         };
         match watch.look(self.writer.console()) {
             Ok(true) => {
-                if let Some((run, _)) = self.run {
+                if let Some(run) = self.run {
                     self.tell(PumpEvent::Done(run));
                 }
             }
@@ -246,7 +252,7 @@ impl Feed {
 
     /// Its handling panicked.
     pub(super) fn abandon(self) {
-        let run = self.run.map_or(Uuid::nil(), |(run, _)| run);
+        let run = self.run.unwrap_or(Uuid::nil());
         let why =
             "the node failed while it handled the console; restart the node to take it up again".to_owned();
         self.tell(PumpEvent::KeeperLost(run, why));

@@ -31,16 +31,7 @@ impl Syncer {
             .name("pump-sync".to_owned())
             .spawn(move || {
                 for (job, then) in queue {
-                    let result = job.run();
-                    match then {
-                        Then::Tell(inbox, server) => inbox.send(Message::Synced(server, result)),
-                        Then::Answer(reply) => {
-                            if let Err(error) = result {
-                                tracing::error!(%error, "the journal of a removed server could not be synced");
-                            }
-                            let _ = reply.send(());
-                        }
-                    }
+                    carry_out(job, then);
                 }
             })?;
         Ok(Self(jobs))
@@ -48,11 +39,22 @@ impl Syncer {
 
     /// Syncs on the other thread, and then tells.
     pub(super) fn sync(&self, job: SyncJob, then: Then) {
-        // The thread lives as long as there is a sender.
-        if self.0.send((job, then)).is_err() {
-            tracing::error!(
-                "the sync thread is gone: a power cut may take more than the last second of journals"
-            );
+        // The thread lives as long as there is a sender; if it does not, waiting is better than not syncing.
+        if let Err(mpsc::SendError((job, then))) = self.0.send((job, then)) {
+            carry_out(job, then);
+        }
+    }
+}
+
+fn carry_out(job: SyncJob, then: Then) {
+    let result = job.run();
+    match then {
+        Then::Tell(inbox, server) => inbox.send(Message::Synced(server, result)),
+        Then::Answer(reply) => {
+            if let Err(error) = result {
+                tracing::error!(%error, "the journal of a removed server could not be synced");
+            }
+            let _ = reply.send(());
         }
     }
 }

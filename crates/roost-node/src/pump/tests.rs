@@ -143,6 +143,7 @@ struct FakeKeeper {
 impl FakeKeeper {
     fn new(stream: UnixStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
         Self {
             stream,
             decoder: Decoder::default(),

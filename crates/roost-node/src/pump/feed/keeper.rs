@@ -60,12 +60,9 @@ impl Feed {
         let known = self.writer.position().filter(|position| position.run == run);
         let resume_offset = known.map_or(0, |position| position.offset);
         self.begin = known.is_none().then_some(run);
-        if self.run.is_none_or(|(before, _)| before != run) {
-            let console = self.writer.console();
-            self.run = Some((run, console.next_seq()));
-            if let Some(done) = &mut self.done {
-                done.restart(console.tail());
-            }
+        if self.run.replace(run) != Some(run) && known.is_some() {
+            // Written by a node that may not have lived to see it.
+            self.watch_run();
         }
         link.acked = resume_offset;
         link.send(&NodeFrame::Hello {
@@ -84,11 +81,23 @@ impl Feed {
     /// Writes the beginning of the run, if it is due.
     pub(super) fn begin_run(&mut self, cx: &Context<'_>) -> io::Result<()> {
         if let Some(run) = self.begin {
+            let before = self.writer.console().next_seq();
             self.writer.begin_run(run, cx.time())?;
             self.begin = None;
-            self.wrote(cx.now);
+            self.watch_run();
+            self.upkeep.dirty(cx.now);
+            // It may have ended a line of the run before.
+            self.news |= self.writer.console().next_seq() != before;
         }
         Ok(())
+    }
+
+    /// Looks for the `done` text from the run's first line on.
+    fn watch_run(&mut self) {
+        if let Some(done) = &mut self.done {
+            done.restart(self.writer.console().at(self.writer.run_first_seq()));
+            self.look_for_done();
+        }
     }
 
     /// The socket can be read or written.

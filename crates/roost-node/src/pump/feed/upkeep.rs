@@ -35,7 +35,7 @@ pub(super) struct Upkeep {
     /// The syncer is at it.
     pub(super) syncing: bool,
     sync_failed: bool,
-    limits_at: Instant,
+    pub(super) limits_at: Instant,
     limits_said: Option<Instant>,
     limits_failed: bool,
 }

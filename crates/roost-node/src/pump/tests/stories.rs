@@ -160,6 +160,12 @@ fn the_done_text_is_seen_once_a_run_also_over_a_seam_and_through_colours() {
     keeper.exit(0);
     assert!(matches!(node.event(), PumpEvent::Ended(_)));
 
+    // The rule is told again before the next start: what the last run wrote does not count.
+    let rule = DoneRule {
+        patterns: vec!["Done".to_owned()],
+        strip_ansi: false,
+    };
+    node.pumps.watch_done(SERVER, Some(rule));
     let next = Uuid::from_u128(3);
     let mut keeper = node.attach(next);
     // A plain text counts before its line has ended, and a rule that comes late finds what was there.
@@ -170,6 +176,20 @@ fn the_done_text_is_seen_once_a_run_also_over_a_seam_and_through_colours() {
         strip_ansi: false,
     };
     node.pumps.watch_done(SERVER, Some(rule));
+    let PumpEvent::Done(run) = node.event() else {
+        panic!("done")
+    };
+    assert_eq!(run, next);
+
+    // A node that was killed before it could act on the text finds it when it takes the run up again.
+    node.pumps.shutdown();
+    let mut node = Node::start(dir.path(), LIMITS);
+    let rule = DoneRule {
+        patterns: vec!["ready>".to_owned()],
+        strip_ansi: false,
+    };
+    node.pumps.watch_done(SERVER, Some(rule));
+    let _keeper = node.attach(next);
     let PumpEvent::Done(run) = node.event() else {
         panic!("done")
     };

@@ -158,10 +158,14 @@ pub fn subuser(grant: &GrantRow) -> Result<Value, StoreError> {
     }))
 }
 
-/// A row of the audit. Addresses are shown to those whose own they are, and to administrators.
+/// A row of the audit. Addresses, sessions and keys are shown to those whose own they are, and to administrators.
 pub fn activity(row: &AuditRecord, caller: Uuid, is_admin: bool) -> Value {
-    let details = row.details();
-    let sees_address = is_admin || row.user() == Some(caller);
+    let mut details = row.details();
+    let is_own = is_admin || row.user() == Some(caller);
+    if !is_own {
+        details.remove("credential");
+        details.remove("uid");
+    }
     let actor = match (row.user(), &row.user_name) {
         (Some(uuid), Some(name)) => json!({"object": "user", "attributes": {"uuid": uuid, "username": name}}),
         _ => nothing(),
@@ -170,7 +174,7 @@ pub fn activity(row: &AuditRecord, caller: Uuid, is_admin: bool) -> Value {
         "object": "activity_log",
         "attributes": {
             "id": row.id.to_string(), "batch": null, "event": row.event, "is_api": row.via == "key", "via": row.via,
-            "ip": row.address.as_deref().filter(|_| sees_address), "description": null,
+            "ip": row.address.as_deref().filter(|_| is_own), "description": null,
             "has_additional_metadata": !details.is_empty(), "properties": details, "timestamp": rfc3339(row.time),
             "relationships": {"actor": actor},
         },

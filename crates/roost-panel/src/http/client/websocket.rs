@@ -15,7 +15,7 @@ use super::node_problem;
 use crate::{
     http::{
         Allowed, ApiError, Identity, Via,
-        allowed::{Anybody, missing_identifier},
+        allowed::{Anybody, missing_identifier, server_ref},
     },
     panel::App,
     service::{
@@ -25,11 +25,14 @@ use crate::{
 };
 use axum::{
     Json,
-    extract::State,
+    extract::{FromRequestParts, State},
     response::{IntoResponse, Response},
 };
-use http::header;
+use http::{header, request::Parts};
 use roost_wire::{permission::WEBSOCKET_CONNECT, problem::Problem};
+
+/// The audit's word for credentials that were not handed out.
+const REFUSED: &str = "server:websocket.refused";
 
 /// A path without an identifier.
 pub async fn missing(_: Identity) -> ApiError {
@@ -37,12 +40,25 @@ pub async fn missing(_: Identity) -> ApiError {
 }
 
 /// The handler.
-pub async fn issue(State(app): State<App>, allowed: Allowed<Anybody>) -> Result<Response, ApiError> {
+pub async fn issue(
+    State(app): State<App>,
+    mut parts: Parts,
+    allowed: Result<Allowed<Anybody>, ApiError>,
+) -> Result<Response, ApiError> {
+    let allowed = match allowed {
+        Ok(allowed) => allowed,
+        Err(refused) => {
+            if refused.0.status == 404 {
+                record_stranger(&app, &mut parts).await?;
+            }
+            return Err(refused);
+        }
+    };
     let may = allowed
         .require(WEBSOCKET_CONNECT)
         .and_then(|()| allowed.require_not_suspended());
     if let Err(refused) = may {
-        let row = audit::entry(&app, &allowed.identity.actor(), "server:websocket.refused")
+        let row = audit::entry(&app, &allowed.identity.actor(), REFUSED)
             .on(&allowed.server)
             .with("reason", refused.0.message.as_str());
         app.store.record(row).await?;
@@ -64,6 +80,19 @@ pub async fn issue(State(app): State<App>, allowed: Allowed<Anybody>) -> Result<
         Err(error) => return Err(refusal(&allowed, error)),
     };
     Ok(([(header::CACHE_CONTROL, "no-store")], body).into_response())
+}
+
+/// Somebody asked for a server that is there and that he has no access to. He is told that there is none.
+async fn record_stranger(app: &App, parts: &mut Parts) -> Result<(), ApiError> {
+    let named = server_ref(parts, app).await?;
+    let Some(server) = app.store.server(&named).await? else {
+        return Ok(());
+    };
+    let identity = Identity::from_request_parts(parts, app).await?;
+    let row = audit::entry(app, &identity.actor(), REFUSED)
+        .on(&server)
+        .with("reason", "no access to this server");
+    Ok(app.store.record(row).await?)
 }
 
 fn refusal(allowed: &Allowed<Anybody>, error: NoCredentials) -> ApiError {

@@ -116,6 +116,7 @@ on_both_databases! {
         assert_eq!(newest["relationships"]["actor"]["attributes"]["username"], "sam");
         assert_eq!(newest["ip"], "192.0.2.1", "one's own");
         assert_eq!(rows["data"][1]["attributes"]["ip"], Value::Null, "somebody else's");
+        assert_eq!(rows["data"][1]["attributes"]["properties"], json!({}), "nor his key");
         let as_admin = scene.get("root", path).send().await.body;
         assert_eq!(as_admin["data"][1]["attributes"]["ip"], "192.0.2.1");
         let kind = scene.get("olive", &format!("{path}?filter[event]=server:create&sort=timestamp&per_page=1")).send().await.body;

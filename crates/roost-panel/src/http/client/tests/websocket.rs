@@ -125,6 +125,10 @@ on_both_databases! {
         assert_eq!(foreign.status, 404);
         assert_eq!((&foreign.text, &by_uuid.text), (&missing.text, &missing.text));
         assert_eq!(foreign.body["status"], 404);
+        let rows = world.audit().await;
+        let refused: Vec<_> = rows.iter().filter(|r| r["event"] == "server:websocket.refused").collect();
+        assert_eq!(refused.len(), 2, "what was there and refused");
+        assert_eq!((&refused[0]["user"], &refused[0]["server"]), (&json!("eve"), &json!("lobby")));
     }
 
     async fn a_suspended_server_is_for_administrators(world: &World) {
