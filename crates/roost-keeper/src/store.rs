@@ -11,7 +11,7 @@
 
 use crate::protocol::{Frame, KeeperFrame};
 use hole::Holes;
-use memory::{Memory, Piece};
+use memory::Memory;
 use spool::{Spool, SpoolFile};
 use std::path::PathBuf;
 
