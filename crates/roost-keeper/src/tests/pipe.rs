@@ -191,7 +191,7 @@ fn a_node_that_expects_another_run_is_told_and_sent_away() {
 fn the_program_itself_can_not_play_the_node() {
     // Whoever takes part of the socket is told nothing: the connection ends.
     let script = "cat; exec perl -MIO::Socket::UNIX -e '\
-        $SIG{PIPE} = "IGNORE"; chdir shift; my $s = IO::Socket::UNIX->new(Peer => \"keeper.sock\") or die \"refused\"; \
+        $SIG{PIPE} = \"IGNORE\"; chdir shift; my $s = IO::Socket::UNIX->new(Peer => \"keeper.sock\") or die \"refused\"; \
         $s->syswrite(pack(\"VCVx16Q<\", 28, 1, 1, 0)); \
         print $s->sysread(my $b, 100) ? \"heard\\n\" : \"nothing\\n\"' \"$0\"";
     let mut bed = Bed::new(shell(script));
