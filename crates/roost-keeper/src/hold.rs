@@ -205,13 +205,19 @@ impl Hold {
         }
     }
 
-    /// Signals for the keeper itself, and ends of its children.
+    /// Signals for the keeper itself; those of children are only a reason to look for them.
     fn on_signals(&mut self) {
-        if sys::read_signals(&self.signals).contains(&libc::SIGTERM) && !self.terminating {
-            self.terminating = true;
-            if let (Held::Program { pid, .. }, Phase::Running) = (&self.held, self.phase) {
+        if !sys::read_signals(&self.signals).contains(&libc::SIGTERM) {
+            return;
+        }
+        let now = Instant::now();
+        let again = std::mem::replace(&mut self.terminating, true);
+        if let (Held::Program { pid, .. }, Phase::Running) = (&self.held, self.phase) {
+            if again {
+                self.terminate_at = Some(now);
+            } else {
                 let _ = sys::kill(-pid, libc::SIGTERM);
-                self.terminate_at = Some(Instant::now() + TERM_PATIENCE);
+                self.terminate_at = Some(now + TERM_PATIENCE);
             }
         }
     }

@@ -10,11 +10,10 @@
 //! arrival time until the node has acknowledged them, and ends the whole tree. What lines are, who may see them and
 //! when a server starts is not its business. Its protocol is versioned: a newer node drives older keepers.
 //!
-//! The binary calls [`main`] when its first argument is `keeper`, before it starts any thread or runtime. Signals to a
-//! keeper: SIGTERM ends the program (after 5 s by force) and then the keeper; everything else that would end it is
-//! ignored.
+//! A node calls [`spawn()`] and [`find`]. The binary hands over to [`main`] when its first argument is `keeper`, before
+//! it starts any thread or runtime. SIGTERM asks the program to end, ends its tree by force after 5 s or at a second
+//! SIGTERM, and then ends the keeper; everything else that would end it is ignored.
 
-pub mod place;
 pub mod protocol;
 pub mod spec;
 
@@ -23,12 +22,16 @@ mod begin;
 mod hold;
 mod input;
 mod link;
+mod place;
 mod program;
+mod spawn;
 mod store;
 mod sys;
 mod tree;
 
 pub use begin::main;
+pub use place::{Record, connect, find, record};
+pub use spawn::spawn;
 
 #[cfg(test)]
 mod tests;

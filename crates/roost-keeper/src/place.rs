@@ -42,20 +42,28 @@ pub struct Record {
     pub started_ms: i64,
 }
 
-/// The keeper that lives in `directory`, if one does: what it holds, and a connection to it.
+/// The keeper that lives in `directory`, if one does: what it holds, and a connection to it. A connection that says
+/// nothing does not end the one of the node that is served.
 pub fn find(directory: &Path) -> io::Result<Option<(Record, UnixStream)>> {
     let missing = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Ok(None),
         _ => Err(error),
     };
-    let record = match std::fs::read(directory.join(RECORD)) {
-        Ok(record) => record,
-        Err(error) => return missing(error),
+    let Some(record) = record(directory)? else {
+        return Ok(None);
     };
-    let record = serde_json::from_slice(&record).map_err(io::Error::other)?;
     match connect(directory) {
         Ok(stream) => Ok(Some((record, stream))),
         Err(error) => missing(error),
+    }
+}
+
+/// What is written of the keeper in `directory`, which may be gone by now.
+pub fn record(directory: &Path) -> io::Result<Option<Record>> {
+    match std::fs::read(directory.join(RECORD)) {
+        Ok(text) => serde_json::from_slice(&text).map(Some).map_err(io::Error::other),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -11,7 +11,15 @@
 //! `pump` threads read keepers and write journals; `socket` shards own the viewers; everything else is tokio tasks.
 //! People, accounts and grants are the panel's business: the node believes signed tokens.
 
+pub mod activity;
+pub mod config;
+pub mod deny;
+mod http;
+pub mod node;
 pub mod pump;
+pub mod remote;
 pub mod runtime;
 pub mod server;
 pub mod socket;
+
+pub use node::{Node, NodeError, NodeOptions};

@@ -1,13 +1,36 @@
 //! Pump threads: keeper bytes into journal and ring.
 //!
-//! A few OS threads with an epoll each; every server has its home on one of them. A pump reads the keeper's socket,
-//! hands the bytes to the server's [`roost_console::Writer`], acknowledges what was written, looks for the `done`
-//! text, shows partial lines, syncs each second, and wakes whoever waits for lines. It is the only one that writes to
-//! a keeper or to a journal. What a server should do next is its actor's business.
+//! ```text
+//!   everybody else ──orders──> inbox (eventfd) ─┐
+//!   keeper ──socket──> link ──frames──> feed ───┼──> Writer: journal, ring ──> wake, `published`
+//!                        ^── ACK, INPUT, SIGNAL ┘        └── fdatasync on the syncer's thread
+//! ```
+//!
+//! A few OS threads with an epoll each; every server's [`feed`] has its home on one of them. A pump reads the keeper's
+//! socket, hands the bytes to the server's [`roost_console::Writer`], acknowledges what was written, looks for the
+//! `done` text, shows partial lines, has the journal synced each second, and wakes whoever waits for lines. It is the
+//! only one that writes to a keeper or to a journal. What a server should do next is its actor's business.
 
+mod done;
+mod feed;
+mod inbox;
+mod link;
+mod syncer;
+mod thread;
+
+#[cfg(test)]
+mod tests;
+
+use inbox::{Inbox, Message, Order};
 use roost_console::{Event, Limits, Writer};
-use roost_wire::node_api::Source;
-use std::{os::unix::net::UnixStream, sync::Arc};
+use roost_wire::{clock::Clock, node_api::Source};
+use std::{
+    collections::HashMap,
+    os::unix::net::UnixStream,
+    sync::{Arc, Mutex, PoisonError},
+    thread::JoinHandle,
+};
+use syncer::Syncer;
 use tokio::sync::{Notify, mpsc, oneshot};
 use uuid::Uuid;
 
@@ -20,7 +43,8 @@ pub trait Wake: Send + Sync + 'static {
 /// When a server counts as running: any of these in a joined line.
 #[derive(Debug, Clone, Default)]
 pub struct DoneRule {
-    /// Plain texts, or `regex:` and an expression (one that does not compile is taken as plain text).
+    /// Plain texts, or `regex:` and an expression (one that does not compile is taken as plain text). A plain text is
+    /// also found in a line that has not ended, an expression is tried on whole lines.
     pub patterns: Vec<String>,
     /// Take colours out first.
     pub strip_ansi: bool,
@@ -40,12 +64,12 @@ pub struct RunEnd {
 /// What a pump tells a server's actor.
 #[derive(Debug)]
 pub enum PumpEvent {
-    /// The `done` text was seen in this run.
+    /// The `done` text was seen in this run. Once a run.
     Done(Uuid),
     /// The program has ended and all of its output is in the journal (for Docker: the attach stream has ended, code
-    /// and signal unknown).
+    /// and signal unknown). The keeper was told that it may go.
     Ended(RunEnd),
-    /// The keeper went away without saying how the program ended.
+    /// The keeper went away without saying how the program ended, or what it said was no use.
     KeeperLost(Uuid, String),
     /// The journal can't be written; lines are held by the keeper meanwhile. Sent once until it works again.
     DiskTrouble(String),
@@ -53,51 +77,163 @@ pub enum PumpEvent {
 
 /// All pump threads. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Pumps(Arc<()>);
+pub struct Pumps(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    inboxes: Vec<Arc<Inbox>>,
+    /// On which thread each server is.
+    homes: Mutex<HashMap<Uuid, usize>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
 
 impl Pumps {
-    /// Starts `threads` threads.
-    pub fn start(
-        _threads: usize,
-        _wake: Arc<dyn Wake>,
-        _clock: Arc<dyn roost_wire::clock::Clock>,
-    ) -> std::io::Result<Self> {
-        unimplemented!()
+    /// Starts `threads` threads (at least one), and one more for syncs.
+    pub fn start(threads: usize, wake: Arc<dyn Wake>, clock: Arc<dyn Clock>) -> std::io::Result<Self> {
+        let (mut inboxes, mut handles) = (Vec::new(), Vec::new());
+        let syncer = Syncer::start()?;
+        for number in 0..threads.max(1) {
+            let inbox = Arc::new(Inbox::new()?);
+            inboxes.push(Arc::clone(&inbox));
+            let pump = thread::Pump::new(inbox, Arc::clone(&wake), Arc::clone(&clock), syncer.clone())?;
+            let name = format!("pump-{number}");
+            handles.push(std::thread::Builder::new().name(name).spawn(move || pump.run())?);
+        }
+        Ok(Self(Arc::new(Inner {
+            inboxes,
+            homes: Mutex::new(HashMap::new()),
+            threads: Mutex::new(handles),
+        })))
     }
+
     /// Takes a server's writer. `published` is notified (`notify_waiters`) after each publication.
     pub fn add(
         &self,
-        _server: Uuid,
-        _writer: Writer,
-        _published: Arc<Notify>,
-        _events: mpsc::UnboundedSender<PumpEvent>,
+        server: Uuid,
+        writer: Writer,
+        published: Arc<Notify>,
+        events: mpsc::UnboundedSender<PumpEvent>,
     ) {
+        let home = {
+            let mut homes = self.0.homes.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut loads = vec![0_usize; self.0.inboxes.len()];
+            for &home in homes.values() {
+                loads[home] += 1;
+            }
+            let least = (0..loads.len()).min_by_key(|&at| loads[at]).unwrap_or(0);
+            *homes.entry(server).or_insert(least)
+        };
+        self.0.inboxes[home].send(Message::Add {
+            server,
+            writer: Box::new(writer),
+            published,
+            events,
+        });
     }
+
     /// Takes a keeper's socket, straight after connect: the pump does the handshake, resuming where the journal ends
-    /// (or beginning the run, if it is new).
-    pub fn attach(&self, _server: Uuid, _run: Uuid, _link: UnixStream) {}
-    /// Bytes for the program's input. `Ok` once the keeper has written them to the terminal.
-    pub fn input(&self, _server: Uuid, _bytes: Vec<u8>) -> oneshot::Receiver<Result<(), String>> {
-        unimplemented!()
+    /// (or beginning the run, if it is new). A link that the server had is dropped.
+    pub fn attach(&self, server: Uuid, run: Uuid, link: UnixStream) {
+        self.order(server, Order::Attach(run, link));
     }
+
+    /// Bytes for the program's input, at most 64 KiB. `Ok` once the keeper has written them to the terminal; the error
+    /// is a sentence. A receiver that is dropped without an answer means that the server was removed.
+    pub fn input(&self, server: Uuid, bytes: Vec<u8>) -> oneshot::Receiver<Result<(), String>> {
+        let (reply, answer) = oneshot::channel();
+        self.order(server, Order::Input(bytes, reply));
+        answer
+    }
+
     /// A signal (by number) for the program's process group, or SIGKILL for its whole tree.
-    pub fn signal(&self, _server: Uuid, _signal: i32, _tree: bool) {}
+    pub fn signal(&self, server: Uuid, signal: i32, tree: bool) {
+        self.order(server, Order::Signal(signal, tree));
+    }
+
     /// A daemon or installer line.
-    pub fn notice(&self, _server: Uuid, _source: Source, _text: String) {}
+    pub fn notice(&self, server: Uuid, source: Source, text: String) {
+        self.order(server, Order::Notice(source, text));
+    }
+
     /// An event among the lines.
-    pub fn event(&self, _server: Uuid, _event: Event) {}
-    /// Looks for this from now on; `None` stops looking.
-    pub fn watch_done(&self, _server: Uuid, _rule: Option<DoneRule>) {}
+    pub fn event(&self, server: Uuid, event: Event) {
+        self.order(server, Order::Event(event));
+    }
+
+    /// Looks for this from now on, in the lines that the current run wrote since it was attached too; `None` stops
+    /// looking.
+    pub fn watch_done(&self, server: Uuid, rule: Option<DoneRule>) {
+        self.order(server, Order::WatchDone(rule));
+    }
+
     /// New limits.
-    pub fn set_limits(&self, _server: Uuid, _limits: Limits) {}
-    /// Erases lines older than this (milliseconds since the epoch).
-    pub fn erase_before(&self, _server: Uuid, _before: i64) -> oneshot::Receiver<std::io::Result<u64>> {
-        unimplemented!()
+    pub fn set_limits(&self, server: Uuid, limits: Limits) {
+        self.order(server, Order::Limits(limits));
     }
-    /// Lets go of a server: its writer is synced and closed, its keeper link dropped.
-    pub fn remove(&self, _server: Uuid) -> oneshot::Receiver<()> {
-        unimplemented!()
+
+    /// Erases lines older than this (milliseconds since the epoch). Returns how many. A receiver that is dropped
+    /// without an answer means that the server was removed.
+    pub fn erase_before(&self, server: Uuid, before: i64) -> oneshot::Receiver<std::io::Result<u64>> {
+        let (reply, answer) = oneshot::channel();
+        self.order(server, Order::Erase(before, reply));
+        answer
     }
-    /// Syncs all journals, drops all links and ends the threads. Keepers live on.
-    pub fn shutdown(&self) {}
+
+    /// Lets go of a server: its writer is synced and closed, its keeper link dropped. Answers when that is done.
+    pub fn remove(&self, server: Uuid) -> oneshot::Receiver<()> {
+        let (reply, answer) = oneshot::channel();
+        let home = {
+            let mut homes = self.0.homes.lock().unwrap_or_else(PoisonError::into_inner);
+            homes.remove(&server)
+        };
+        match home {
+            Some(home) => self.0.inboxes[home].send(Message::To(server, Order::Remove(reply))),
+            None => {
+                let _ = reply.send(());
+            }
+        }
+        answer
+    }
+
+    /// Syncs all journals, drops all links and ends the threads. Keepers live on. Returns when all of it is done:
+    /// blocks on the disk.
+    pub fn shutdown(&self) {
+        self.0.end();
+        let handles = {
+            let mut threads = self.0.threads.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *threads)
+        };
+        for handle in handles {
+            if handle.join().is_err() {
+                tracing::error!(
+                    "a pump thread ended by a panic: its journals may lack the last second after a power cut"
+                );
+            }
+        }
+    }
+
+    fn order(&self, server: Uuid, order: Order) {
+        let home = {
+            let homes = self.0.homes.lock().unwrap_or_else(PoisonError::into_inner);
+            homes.get(&server).copied()
+        };
+        // Dropping an order answers whoever waits for it.
+        if let Some(home) = home {
+            self.0.inboxes[home].send(Message::To(server, order));
+        }
+    }
+}
+
+impl Inner {
+    fn end(&self) {
+        for inbox in &self.inboxes {
+            inbox.send(Message::Shutdown);
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.end();
+    }
 }

@@ -1,6 +1,10 @@
 //! What runs servers: a program under a terminal (`process`) or a container (`docker`). Both leave the terminal's
 //! bytes to a keeper, and hand its socket to the pump.
 
+pub mod docker;
+pub mod measure;
+pub mod process;
+
 use roost_wire::{remote::ProcessConfiguration, remote::RoostSettings, remote::Settings, stats::Stats};
 use std::{os::unix::net::UnixStream, path::PathBuf};
 use uuid::Uuid;

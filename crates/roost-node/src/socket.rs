@@ -1,13 +1,51 @@
 //! Shards: the viewers of the consoles.
 //!
-//! A few OS threads with an epoll each own all viewers: plain or TLS streams on which frames are written by hand. No
-//! task and no WebSocket library a viewer; a viewer is a socket, a cursor and a few deadlines.
+//! ```text
+//!   http/upgrade ──adopt──> shard 0 ┐   each: one thread, one epoll, many viewers
+//!   pump ──published(server)──> ... ├── a viewer is a socket, a cursor, a checked token and a few times
+//!   actor ──stats, close──> shard n ┘
+//! ```
+//!
+//! Frames are written by hand on the upgraded stream, plain or TLS: server frames carry no mask, so one encoded batch
+//! is the same bytes for every viewer. No task, no buffer and no WebSocket library a viewer. Who may have a token is the
+//! panel's business, and what a server does is its actor's.
 
-use crate::{pump::Wake, server::handle::ServerHandle};
+mod audit;
+mod delivery;
+mod frame_reader;
+mod history_pool;
+mod inbound;
+mod inbox;
+mod limits;
+mod session;
+mod shard;
+mod slots;
+mod stream;
+mod viewer;
+mod watchers;
+
+pub use audit::Recorder;
+pub use limits::{Permit, Settings, TooMany};
+
+use crate::{deny::DenyList, node::Secrets, pump::Wake, server::handle::ServerHandle};
 use bytes::Bytes;
-use roost_wire::{close::Close, node_api::SocketInfo};
-use std::{net::IpAddr, sync::Arc};
+use inbox::{Inbox, Post};
+use roost_wire::{clock::Clock, close::Close, event, node_api::SocketInfo};
+use std::{
+    fmt, io,
+    net::IpAddr,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
 use uuid::Uuid;
+
+/// How long a question to all shards may take.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// An upgraded connection, with what was read of it already.
 pub enum Upgraded {
@@ -18,35 +56,277 @@ pub enum Upgraded {
 }
 
 /// What is known of a connection at the upgrade.
-#[derive(Debug, Clone)]
 pub struct Peer {
     /// The viewer's address (behind trusted proxies, the forwarded one).
     pub address: IpAddr,
     /// `?token=` of the page's snippet, if there was one; `Some("")` for an empty or repeated one.
     pub query_token: Option<String>,
+    /// From [`Shards::admit`].
+    pub permit: Option<Permit>,
+}
+
+impl fmt::Debug for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Never the token.
+        f.debug_struct("Peer")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the shards need from the rest of the node.
+#[derive(Clone)]
+pub struct Setup {
+    /// Limits and times.
+    pub settings: Settings,
+    /// Signing secrets.
+    pub secrets: Secrets,
+    /// Tokens that are refused although they are genuine.
+    pub deny: Arc<DenyList>,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+    /// Where audit rows go.
+    pub recorder: Arc<dyn Recorder>,
 }
 
 /// All shards. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Shards(Arc<()>);
+#[derive(Clone)]
+pub struct Shards(Arc<Inner>);
+
+struct Inner {
+    hub: Arc<Hub>,
+    inboxes: Vec<Arc<Inbox>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// What all shards share.
+struct Hub {
+    settings: Settings,
+    secrets: Secrets,
+    deny: Arc<DenyList>,
+    clock: Arc<dyn Clock>,
+    audit: audit::Audit,
+    watches: watchers::Watches,
+    admissions: Arc<limits::Admissions>,
+    history: history_pool::HistoryPool,
+    counters: Counters,
+}
+
+/// Sums since the start, but for `viewers`, which is now.
+#[derive(Debug, Default)]
+struct Counters {
+    viewers: AtomicU64,
+    flushes: AtomicU64,
+    deliveries: AtomicU64,
+    slow: AtomicU64,
+    missed: AtomicU64,
+    refused: AtomicU64,
+    closed: AtomicU64,
+    ignored: AtomicU64,
+    dropped: AtomicU64,
+}
+
+/// Figures of the viewers' side, for metrics. Sums since the start, but for `viewers`, which is now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Viewers with a valid token.
+    pub viewers: u64,
+    /// Passes over a server's live viewers.
+    pub flushes: u64,
+    /// Lines times live viewers.
+    pub deliveries: u64,
+    /// Times that a socket did not take all at once.
+    pub slow: u64,
+    /// Lines that viewers were told to be missing.
+    pub missed: u64,
+    /// Refused tokens and sockets.
+    pub refused: u64,
+    /// Sockets that have ended.
+    pub closed: u64,
+    /// Messages that were no known event.
+    pub ignored: u64,
+    /// Messages over the limit.
+    pub dropped: u64,
+}
+
+/// Why a viewer's turn ends it.
+#[derive(Debug)]
+enum Ended {
+    /// The connection is gone.
+    Lost,
+    /// The viewer closed it.
+    ByPeer(Option<u16>),
+    /// The node does.
+    By(Close),
+    /// Somebody does, by name.
+    ByAdmin(Close, String),
+}
+
+impl From<io::Error> for Ended {
+    fn from(_: io::Error) -> Self {
+        Self::Lost
+    }
+}
 
 impl Wake for Shards {
-    fn published(&self, _server: Uuid) {}
+    fn published(&self, server: Uuid) {
+        self.0
+            .hub
+            .watches
+            .news(server, |shard| self.0.inboxes[shard].news(server));
+    }
 }
 
 impl Shards {
-    /// Gives a connection to a shard, which owns it from now on.
-    pub fn adopt(&self, _stream: Upgraded, _server: ServerHandle, _peer: Peer) {}
-    /// The latest figures of a server, for all its viewers; one that is busy skips them.
-    pub fn stats(&self, _server: Uuid, _stats: &roost_wire::stats::Stats) {}
-    /// Closes what `filter` names. Returns when the closes are under way.
-    pub fn close(&self, _filter: Filter, _why: Close) {}
-    /// All authenticated viewers.
-    pub fn list(&self) -> Vec<SocketInfo> {
-        Vec::new()
+    /// Starts the threads.
+    pub fn start(setup: Setup) -> io::Result<Self> {
+        let threads = setup.settings.threads.max(1);
+        let hub = Arc::new(Hub {
+            audit: audit::Audit::new(setup.recorder),
+            watches: watchers::Watches::new(threads),
+            admissions: Arc::default(),
+            history: history_pool::HistoryPool::start()?,
+            counters: Counters::default(),
+            settings: setup.settings,
+            secrets: setup.secrets,
+            deny: setup.deny,
+            clock: setup.clock,
+        });
+        let mut inboxes = Vec::new();
+        let mut handles = Vec::new();
+        for number in 0..threads {
+            let inbox = Arc::new(Inbox::new()?);
+            let shard = shard::Shard::new(number, Arc::clone(&hub), Arc::clone(&inbox))?;
+            let thread = std::thread::Builder::new().name(format!("shard-{number}"));
+            handles.push(thread.spawn(move || shard.run())?);
+            inboxes.push(inbox);
+        }
+        Ok(Self(Arc::new(Inner {
+            hub,
+            inboxes,
+            threads: Mutex::new(handles),
+        })))
     }
+
+    /// Asks whether one more socket of this address may be opened, before it is upgraded. `by_address` is false where
+    /// the address is that of a proxy whose headers are not believed. The permit goes into [`Peer`].
+    pub fn admit(&self, address: IpAddr, by_address: bool) -> Result<Permit, TooMany> {
+        self.0
+            .hub
+            .admissions
+            .guest(address, by_address, &self.0.hub.settings)
+    }
+
+    /// Records a socket that was refused before it was opened.
+    pub fn record_refusal(&self, server: Uuid, address: IpAddr, reason: &str) {
+        self.0.hub.counters.refused.fetch_add(1, Ordering::Relaxed);
+        self.0
+            .hub
+            .audit
+            .refused(None, server, address, reason, Instant::now());
+    }
+
+    /// Gives a connection to a shard, which owns it from now on.
+    pub fn adopt(&self, stream: Upgraded, server: ServerHandle, peer: Peer) {
+        let shard = self.0.hub.watches.enter(server.uuid);
+        self.0.inboxes[shard].post(Post::Adopt(Box::new((stream, server, peer))));
+    }
+
+    /// The latest figures of a server, for all its viewers; one that is busy skips them.
+    pub fn stats(&self, server: Uuid, stats: &roost_wire::stats::Stats) {
+        let mut frame = None;
+        self.0.hub.watches.shards_of(server, |shard| {
+            let frame =
+                frame.get_or_insert_with(|| Bytes::from(event::frame(event::STATS, &[&stats.to_json()])));
+            self.0.inboxes[shard].stats(server, frame.clone());
+        });
+    }
+
+    /// Closes what `filter` names and returns how many those were, when the closes are under way. `by` is whoever wants
+    /// it, for the audit. With [`Close::Suspended`] administrators stay. Waits for the shards, mostly well below a
+    /// millisecond.
+    pub fn close(&self, filter: &Filter, why: Close, by: Option<&str>) -> usize {
+        let (done, answers) = mpsc::channel();
+        for inbox in &self.0.inboxes {
+            let (filter, by, done) = (filter.clone(), by.map(str::to_owned), done.clone());
+            inbox.post(Post::Close {
+                filter,
+                why,
+                by,
+                done,
+            });
+        }
+        drop(done);
+        self.gather(&answers).into_iter().sum()
+    }
+
+    /// All authenticated viewers. Waits for the shards, as [`Self::close`] does.
+    pub fn list(&self) -> Vec<SocketInfo> {
+        let (reply, answers) = mpsc::channel();
+        for inbox in &self.0.inboxes {
+            inbox.post(Post::List(reply.clone()));
+        }
+        drop(reply);
+        self.gather(&answers).into_iter().flatten().collect()
+    }
+
+    /// An answer of each shard, as far as they come in time.
+    fn gather<T>(&self, answers: &mpsc::Receiver<T>) -> Vec<T> {
+        let end = Instant::now() + PATIENCE;
+        let next = || {
+            answers
+                .recv_timeout(end.saturating_duration_since(Instant::now()))
+                .ok()
+        };
+        let all: Vec<T> = std::iter::from_fn(next).take(self.0.inboxes.len()).collect();
+        if all.len() < self.0.inboxes.len() {
+            tracing::warn!(
+                answers = all.len(),
+                shards = self.0.inboxes.len(),
+                "not all shards answered in time"
+            );
+        }
+        all
+    }
+
+    /// Figures for metrics.
+    pub fn counts(&self) -> Counts {
+        let counters = &self.0.hub.counters;
+        let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Counts {
+            viewers: of(&counters.viewers),
+            flushes: of(&counters.flushes),
+            deliveries: of(&counters.deliveries),
+            slow: of(&counters.slow),
+            missed: of(&counters.missed),
+            refused: of(&counters.refused),
+            closed: of(&counters.closed),
+            ignored: of(&counters.ignored),
+            dropped: of(&counters.dropped),
+        }
+    }
+
     /// Closes all with [`Close::Restarting`], waits up to a second for the closes to leave, ends the threads.
-    pub fn shutdown(&self) {}
+    pub fn shutdown(&self) {
+        for inbox in &self.0.inboxes {
+            inbox.post(Post::Shutdown);
+        }
+        let threads = std::mem::take(&mut *self.0.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("a shard had ended by a panic");
+            }
+        }
+        self.0.hub.history.end();
+    }
+}
+
+impl fmt::Debug for Shards {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shards")
+            .field("threads", &self.0.inboxes.len())
+            .finish_non_exhaustive()
+    }
 }
 
 /// Which viewers.
@@ -72,4 +352,28 @@ pub enum Filter {
         /// `jti`s.
         jtis: Vec<String>,
     },
+}
+
+impl Filter {
+    fn names(&self, viewer: &viewer::Viewer) -> bool {
+        let session = viewer.session.as_deref();
+        match self {
+            Self::Socket(id) => session.is_some_and(|session| session.socket == *id),
+            Self::Server(server) => viewer.server == *server,
+            Self::User {
+                user,
+                servers,
+                credential,
+            } => session.is_some_and(|session| {
+                session.user == *user
+                    && (servers.is_empty() || servers.contains(&viewer.server))
+                    && credential
+                        .as_deref()
+                        .is_none_or(|named| session.credential.as_deref() == Some(named))
+            }),
+            Self::Tokens { server, jtis } => session.is_some_and(|session| {
+                viewer.server == *server && jtis.iter().any(|jti| **jti == *session.token_id)
+            }),
+        }
+    }
 }

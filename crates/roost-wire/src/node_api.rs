@@ -1,6 +1,7 @@
 //! The node's REST API, as a panel calls it: `Authorization: Bearer <node secret>`.
 //!
-//! Routes under `/api` that existing panels know, and three of Roost's own: `GET /api/servers/{uuid}/journal`,
+//! Routes under `/api` that existing panels know, and four of Roost's own: `GET /api/servers/{uuid}/journal`,
+//! `POST /api/servers/{uuid}/journal/erase` ([`crate::admin_api::EraseRequest`] to [`crate::admin_api::Erased`]),
 //! `GET /api/sockets`, `DELETE /api/sockets/{id}`.
 
 use crate::{power::PowerAction, power::PowerState, stats::Stats};

@@ -73,7 +73,8 @@ impl TrustedProxies {
             Some("http" | "ws") => way.scheme = "http",
             _ => {}
         }
-        if let Some(host) = text("x-forwarded-host").filter(|h| !h.is_empty() && !h.contains([',', '/', '@'])) {
+        if let Some(host) = text("x-forwarded-host").filter(|h| !h.is_empty() && !h.contains([',', '/', '@']))
+        {
             way.host = Some(host.to_owned());
         }
         way
@@ -89,7 +90,15 @@ mod tests {
     use super::*;
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> http::HeaderMap {
-        pairs.iter().map(|(n, v)| (http::HeaderName::from_static(n), http::HeaderValue::from_static(v))).collect()
+        pairs
+            .iter()
+            .map(|(n, v)| {
+                (
+                    http::HeaderName::from_static(n),
+                    http::HeaderValue::from_static(v),
+                )
+            })
+            .collect()
     }
 
     #[test]
@@ -102,10 +111,16 @@ mod tests {
         ]);
         let proxies = TrustedProxies(vec!["10.0.0.0/8".parse().unwrap()]);
         let stranger = proxies.way("8.8.8.8".parse().unwrap(), false, &sent);
-        assert_eq!((stranger.address.to_string().as_str(), stranger.scheme), ("8.8.8.8", "http"));
+        assert_eq!(
+            (stranger.address.to_string().as_str(), stranger.scheme),
+            ("8.8.8.8", "http")
+        );
         assert_eq!(stranger.host.as_deref(), Some("inner:1"));
         let trusted = proxies.way("10.0.0.1".parse().unwrap(), false, &sent);
-        assert_eq!((trusted.address.to_string().as_str(), trusted.scheme), ("9.9.9.9", "https"));
+        assert_eq!(
+            (trusted.address.to_string().as_str(), trusted.scheme),
+            ("9.9.9.9", "https")
+        );
         assert_eq!(trusted.host.as_deref(), Some("panel.example.com"));
     }
 }

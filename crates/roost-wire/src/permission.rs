@@ -20,6 +20,12 @@ pub const CONTROL_RESTART: &str = "control.restart";
 pub const CONSOLE_HISTORY: &str = "console.history";
 /// List subusers.
 pub const USER_READ: &str = "user.read";
+/// Give somebody else access.
+pub const USER_CREATE: &str = "user.create";
+/// Change somebody else's access.
+pub const USER_UPDATE: &str = "user.update";
+/// Take somebody's access away.
+pub const USER_DELETE: &str = "user.delete";
 /// Read the server's audit.
 pub const ACTIVITY_READ: &str = "activity.read";
 /// See the secondary addresses of a server.

@@ -29,6 +29,9 @@ pub struct Problem {
     /// Seconds after which a retry makes sense; also sent as `Retry-After`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u64>,
+    /// For administrators only: what lies behind the message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
 }
 
 impl Problem {
@@ -58,7 +61,14 @@ impl Problem {
             message,
             errors: vec![detail],
             retry_after: None,
+            detail: None,
         }
+    }
+
+    /// The same, with what lies behind it: for administrators only.
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
     }
 
     /// The same, to be tried again after `seconds`.

@@ -1,1 +1,21 @@
-//! roost-world
+//! For tests only: starts panels, nodes, engines, databases and viewers of their own, breaks things, makes load.
+//!
+//! ```text
+//!   Roost (the release binary on a data directory of its own) <── cli, http (session or key), Viewer (WebSocket)
+//!     └── servers: programs/chatter.rs, in processes or on an Engine of the tests' own
+//! ```
+//!
+//! A story is a test of ten lines on top of this. Everything listens on loopback, on free ports, in a temporary
+//! directory, and is ended by process id. What Roost should do is the tests' business.
+
+pub mod bench;
+pub mod chatter;
+pub mod daemon;
+pub mod engine;
+pub mod http;
+pub mod roost;
+pub mod viewer;
+
+pub use engine::Engine;
+pub use roost::Roost;
+pub use viewer::Viewer;

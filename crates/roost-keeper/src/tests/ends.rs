@@ -217,3 +217,33 @@ fn sigterm_ends_the_program_then_the_keeper() {
     node.until_text("bye\n");
     wait_for("the keeper is gone", || !alive(bed.keeper));
 }
+
+#[test]
+fn a_second_sigterm_does_not_wait() {
+    let bed = Bed::run("trap '' TERM; echo ready; while :; do sleep 0.05; done");
+    let mut node = bed.node(0);
+    node.until_text("ready\n");
+    let began = std::time::Instant::now();
+    for _ in 0..2 {
+        crate::sys::kill(bed.keeper, libc::SIGTERM).unwrap();
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(node.until_end().signal, Some(libc::SIGKILL));
+    assert!(began.elapsed() < Duration::from_secs(4));
+}
+
+#[test]
+fn a_release_does_not_end_a_program_that_runs() {
+    let bed = Bed::run("while read line; do echo \"<$line>\"; done");
+    let mut node = bed.node(0);
+    node.send(NodeFrame::Release);
+    assert_eq!(node.type_line(1, "still here"), "");
+    node.until_text("<still here>\n");
+}
+
+#[test]
+fn a_program_that_lets_its_terminal_go_and_takes_it_again_is_still_read() {
+    let bed = Bed::run("exec 3<&- <&- >&- 2>&-; sleep 0.3; exec > /dev/tty; echo back; sleep 1000");
+    let mut node = bed.node(0);
+    node.until_text("back\n");
+}

@@ -6,11 +6,11 @@
 use roost_console::Console;
 use roost_wire::{power::PowerAction, power::PowerState, stats::Stats};
 use std::{net::IpAddr, sync::Arc};
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use uuid::Uuid;
 
-/// Who asks.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Who asks; nobody by default: the panel, or the node itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Requester {
     /// The user, where one is known.
     pub user: Option<Uuid>,
@@ -136,6 +136,17 @@ pub enum Request {
         /// Answer.
         reply: Reply,
     },
+    /// Run the installer again; an offline server only.
+    Install {
+        /// Start the server afterwards.
+        then_start: bool,
+        /// Answer.
+        reply: Reply,
+    },
+    /// Figures that are at most a second old.
+    Figures(oneshot::Sender<Stats>),
+    /// The node stops all its servers: the server ends its own way, and nothing follows.
+    Down,
     /// Ask the panel for the settings again.
     Sync {
         /// Answer.
@@ -143,7 +154,7 @@ pub enum Request {
     },
     /// Somebody watches (true), or nobody does any more (false): figures are measured each second while watched.
     Watched(bool),
-    /// Stop at once, remove journal and directory, end.
+    /// Kill it, remove journal and directory, end. Answered when all of that is done.
     Delete {
         /// Answer.
         reply: Reply,
@@ -171,7 +182,12 @@ impl ServerHandle {
         match self.mailbox.try_send(request) {
             Ok(()) => {}
             Err(mpsc::error::TrySendError::Full(request)) => {
-                if let Request::Power { reply, .. } | Request::Command { reply, .. } = request {
+                if let Request::Power { reply, .. }
+                | Request::Command { reply, .. }
+                | Request::Install { reply, .. }
+                | Request::Sync { reply }
+                | Request::Delete { reply } = request
+                {
                     reply.send(Err(Refusal::TooMany));
                 }
             }

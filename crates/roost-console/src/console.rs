@@ -1,0 +1,111 @@
+//! The readers' side: ring and journal as one stream of numbered lines.
+//!
+//! Whatever a reader does, it gets every line from its cursor on exactly once and in order, or a [`Missed`] with the
+//! exact count in its place. Who may read is not its business.
+
+use crate::{
+    batch::Batch,
+    cursor::{Cursor, Read},
+    journal::Shared,
+    ring::Ring,
+};
+use roost_wire::clock::Millis;
+use std::{io, sync::Arc};
+use uuid::Uuid;
+
+/// The readers' side.
+#[derive(Debug)]
+pub struct Console {
+    pub(crate) ring: Ring,
+    pub(crate) journal: Arc<Shared>,
+    pub(crate) app: Arc<str>,
+}
+
+/// Lines that are gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Missed {
+    /// Exactly how many.
+    pub lines: u64,
+}
+
+/// A piece of history.
+#[derive(Debug)]
+pub struct History {
+    /// What is missing before the first line.
+    pub missed: Option<Missed>,
+    /// In order.
+    pub batches: Vec<Arc<Batch>>,
+}
+
+impl Console {
+    /// The journal's id.
+    pub fn stream(&self) -> Uuid {
+        self.journal.stream
+    }
+
+    /// The number that the next line will get; `next_seq() - 1` lines were ever written.
+    pub fn next_seq(&self) -> u64 {
+        self.ring.next_seq()
+    }
+
+    /// The oldest number that is still held (`next_seq` if none).
+    pub fn first_seq(&self) -> u64 {
+        self.journal.first_seq().min(self.ring.first_seq())
+    }
+
+    /// Bytes of journal on disk.
+    pub fn journal_bytes(&self) -> u64 {
+        self.journal.bytes()
+    }
+
+    /// Behind the last line and event.
+    pub fn tail(&self) -> Cursor {
+        self.ring.tail()
+    }
+
+    /// In front of line `seq`, wherever it is held; behind the last line if there is none yet.
+    pub fn at(&self, seq: u64) -> Cursor {
+        self.ring.at(seq.max(1))
+    }
+
+    /// From the ring, at most about `max_bytes` of lines. Never touches the disk, holds a lock for a moment only.
+    pub fn read(&self, cursor: &mut Cursor, max_bytes: usize) -> Read {
+        self.ring.read(cursor, max_bytes)
+    }
+
+    /// From the journal (and on into the ring's lines), at most about `max_bytes`. Blocks on the disk.
+    ///
+    /// Without batches the cursor stands in the ring: go on with [`Self::read`]. The first batch may begin before the
+    /// cursor's old `seq` only in what `read` gives, never here.
+    pub fn history(&self, cursor: &mut Cursor, max_bytes: usize) -> io::Result<History> {
+        let Some(ring_first) = self.ring.align(cursor) else {
+            return Ok(History {
+                missed: None,
+                batches: Vec::new(),
+            });
+        };
+        let lines = self
+            .journal
+            .lines(cursor.seq, ring_first, max_bytes.max(1), &self.app)?;
+        let first = lines
+            .batches
+            .first()
+            .map_or(lines.next, |batch| batch.first_seq());
+        let missed = (first > cursor.seq).then(|| Missed {
+            lines: first - cursor.seq,
+        });
+        cursor.seq = lines.next;
+        // It may have reached the ring; if not, the reader comes again.
+        self.ring.align(cursor);
+        Ok(History {
+            missed,
+            batches: lines.batches,
+        })
+    }
+
+    /// The first line that arrived at or after `time`; `next_seq` if none. Blocks on the disk.
+    pub fn seq_at(&self, time: Millis) -> io::Result<u64> {
+        let next = self.next_seq();
+        Ok(self.journal.seq_at(time)?.map_or(next, |seq| seq.min(next)))
+    }
+}

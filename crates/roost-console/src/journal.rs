@@ -1,0 +1,269 @@
+//! The journal: one directory a server, append-only segments of checksummed records.
+//!
+//! ```text
+//!   00000000000000000001.log   closed    named by the first line's number
+//!   00000000000000052731.log   closed    removed from the front by retention
+//!   00000000000000104992.log   active    the one that is written; its file stays, however empty, and keeps the number
+//! ```
+//!
+//! [`Journal`] is the writer's side, [`Shared`] what readers see: the list of segments and how far each is written.
+//! A write that failed leaves nothing behind. Lines, rings and cursors are not its business.
+
+pub(crate) mod files;
+pub(crate) mod index;
+pub(crate) mod read;
+pub(crate) mod recovery;
+pub(crate) mod retention;
+pub(crate) mod scan;
+pub(crate) mod segment;
+pub(crate) mod staged;
+pub(crate) mod sync;
+
+use files::Dir;
+use index::Index;
+use roost_wire::clock::Millis;
+use segment::{HEADER_LEN, Header};
+use staged::Staged;
+use std::{
+    fs::File,
+    io,
+    os::unix::fs::FileExt,
+    sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Release},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+};
+use uuid::Uuid;
+
+/// One file of the journal.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) header: Header,
+    /// Whole, published bytes. Grows only while the segment is active.
+    len: AtomicU64,
+    /// The number after its last line (of a closed one: where the next segment begins).
+    end_seq: AtomicU64,
+    /// Smallest and largest time, where it is known without a walk over the file.
+    times: Mutex<Option<(Millis, Millis)>>,
+    /// Of the active segment always there; else made when first wanted.
+    index: Mutex<Option<Index>>,
+}
+
+impl Segment {
+    fn new(header: Header, len: u64, end_seq: u64, index: Option<Index>) -> Self {
+        Self {
+            header,
+            len: AtomicU64::new(len),
+            end_seq: AtomicU64::new(end_seq),
+            times: Mutex::new(None),
+            index: Mutex::new(index),
+        }
+    }
+
+    pub(crate) fn first_seq(&self) -> u64 {
+        self.header.first_seq
+    }
+
+    pub(crate) fn end_seq(&self) -> u64 {
+        self.end_seq.load(Acquire)
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        self.len.load(Acquire)
+    }
+
+    fn has_lines(&self) -> bool {
+        self.end_seq() > self.first_seq()
+    }
+
+    pub(crate) fn name(&self) -> String {
+        file_name(self.first_seq())
+    }
+}
+
+/// The name of the segment whose first line has this number.
+fn file_name(first_seq: u64) -> String {
+    format!("{first_seq:020}.log")
+}
+
+/// A lock that a panic elsewhere must not make useless: what it guards is always whole.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What readers see.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) dir: Dir,
+    pub(crate) stream: Uuid,
+    /// Oldest first; the last one is active. Replaced as a whole, so that readers keep what they took.
+    segments: RwLock<Arc<Vec<Arc<Segment>>>>,
+}
+
+impl Shared {
+    /// The segments right now.
+    pub(crate) fn segments(&self) -> Arc<Vec<Arc<Segment>>> {
+        self.segments
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn set_segments(&self, segments: Vec<Arc<Segment>>) {
+        *self.segments.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(segments);
+    }
+
+    /// The oldest line's number (the next line's, if there is none).
+    pub(crate) fn first_seq(&self) -> u64 {
+        self.segments().first().map_or(1, |s| s.first_seq())
+    }
+
+    /// Bytes on disk.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.segments().iter().map(|s| s.len()).sum()
+    }
+
+    /// Does something with a segment's index; blocks on the disk if it must be made first.
+    pub(crate) fn with_index<R>(&self, segment: &Segment, f: impl FnOnce(&Index) -> R) -> io::Result<R> {
+        let mut index = lock(&segment.index);
+        if index.is_none() {
+            let file = self.dir.read(&segment.name())?;
+            let scan = index::whole(&file, segment.header.salt, segment.len(), segment.first_seq());
+            *index = Some(Index::build(scan)?);
+        }
+        Ok(f(index.get_or_insert_default()))
+    }
+
+    /// Smallest and largest time in a segment, or a little more.
+    pub(crate) fn times(&self, segment: &Segment) -> io::Result<(Millis, Millis)> {
+        if let Some(times) = *lock(&segment.times) {
+            return Ok(times);
+        }
+        self.with_index(segment, Index::times)
+    }
+}
+
+/// The writer's side.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    pub(crate) shared: Arc<Shared>,
+    active: Arc<Segment>,
+    file: Arc<File>,
+    /// A write failed and what it left behind could not be cut off yet.
+    torn: bool,
+    unsynced: sync::Unsynced,
+    /// Bytes after which a segment is closed.
+    pub(crate) segment_bytes: u64,
+    /// Tests: this many bytes can still be written.
+    #[cfg(test)]
+    pub(crate) disk_left: Option<u64>,
+}
+
+impl Journal {
+    /// Checksums of records for the active segment start from this.
+    pub(crate) fn salt(&self) -> u32 {
+        self.active.header.salt
+    }
+
+    /// Closes a full segment, so that the next batch goes into a new one. `run` and `open` are the state reached.
+    pub(crate) fn prepare(&mut self, run: Option<(Uuid, u64)>, open: bool) -> io::Result<()> {
+        if self.active.len() >= self.segment_bytes && self.active.has_lines() {
+            self.roll(run, open)?;
+        }
+        Ok(())
+    }
+
+    /// Writes a batch. After an error the journal is as before, and the same can be tried again.
+    pub(crate) fn append(&mut self, staged: &Staged) -> io::Result<()> {
+        let len = self.active.len();
+        if self.torn {
+            rustix::fs::ftruncate(&*self.file, len)?;
+            self.torn = false;
+        }
+        if let Err(e) = self.write_at(staged.bytes(), len) {
+            self.torn = rustix::fs::ftruncate(&*self.file, len).is_err();
+            return Err(e);
+        }
+        if let Some(index) = lock(&self.active.index).as_mut() {
+            for (seq, pos) in staged.places() {
+                index.note(seq, staged.time(), len + pos);
+            }
+        }
+        self.active.len.store(len + staged.bytes().len() as u64, Release);
+        self.active.end_seq.store(staged.next_seq(), Release);
+        self.unsynced.data = true;
+        Ok(())
+    }
+
+    fn write_at(&mut self, bytes: &[u8], pos: u64) -> io::Result<()> {
+        #[cfg(test)]
+        if let Some(left) = &mut self.disk_left {
+            if (bytes.len() as u64) > *left {
+                self.file.write_all_at(&bytes[..*left as usize], pos)?;
+                *left = 0;
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            *left -= bytes.len() as u64;
+        }
+        self.file.write_all_at(bytes, pos)
+    }
+
+    /// Closes the active segment and begins the next. Only called where it has lines: a name is used once.
+    fn roll(&mut self, run: Option<(Uuid, u64)>, open: bool) -> io::Result<()> {
+        debug_assert!(self.active.has_lines());
+        let before = lock(&self.active.index)
+            .as_ref()
+            .map_or((Millis::MIN, Millis::MAX), Index::times);
+        let header = Header {
+            salt: fresh_salt(),
+            stream: self.shared.stream,
+            first_seq: self.active.end_seq(),
+            run,
+            open,
+            before,
+        };
+        let file = create_segment(&self.shared.dir, &header)?;
+        let next = Arc::new(Segment::new(
+            header,
+            HEADER_LEN as u64,
+            header.first_seq,
+            Some(Index::default()),
+        ));
+        *lock(&self.active.times) = Some(before);
+        let mut segments = self.shared.segments().to_vec();
+        segments.push(Arc::clone(&next));
+        self.shared.set_segments(segments);
+        self.active = next;
+        let closed = std::mem::replace(&mut self.file, Arc::new(file));
+        self.unsynced.rolled(closed);
+        Ok(())
+    }
+
+    /// The number of the line to come.
+    pub(crate) fn next_seq(&self) -> u64 {
+        self.active.end_seq()
+    }
+}
+
+/// Makes a segment with its header, under its name in one step.
+fn create_segment(dir: &Dir, header: &Header) -> io::Result<File> {
+    let (draft, name) = ("draft.new", file_name(header.first_seq));
+    dir.remove(draft)?;
+    let file = dir.create(draft)?;
+    let made = file
+        .write_all_at(&header.encode(), 0)
+        .and_then(|()| dir.rename(draft, &name));
+    if let Err(e) = made {
+        dir.remove(draft)?;
+        return Err(e);
+    }
+    Ok(file)
+}
+
+/// Random, and unknown to whoever prints lines.
+fn fresh_salt() -> u32 {
+    Uuid::new_v4().as_u128() as u32
+}
+
+/// What a header says of the segment before it, if it says anything.
+fn known_times(before: (Millis, Millis)) -> Option<(Millis, Millis)> {
+    (before != (Millis::MIN, Millis::MAX)).then_some(before)
+}

@@ -1,0 +1,262 @@
+//! Opens a journal as it was left: by a clean end, by SIGKILL, by a power cut, by a bad disk.
+//!
+//! The last segment is walked through. What follows its last whole record was not written to the end, and is cut off.
+//! Damage anywhere else becomes a gap that the numbers tell. No number is used twice. Nothing is removed but drafts and
+//! what never became a segment; a file whose header is damaged is put aside as `*.damaged`.
+
+use super::{
+    Journal, Segment, Shared, create_segment, file_name,
+    files::Dir,
+    fresh_salt,
+    index::Index,
+    known_times,
+    scan::Scanner,
+    segment::{self, BadHeader, HEADER_LEN, Header, Kind},
+    sync,
+};
+use roost_wire::{clock::Millis, node_api::Source};
+use std::{
+    fs::File,
+    io,
+    os::unix::fs::FileExt,
+    path::Path,
+    sync::{Arc, RwLock},
+};
+use uuid::Uuid;
+
+/// The end of the name of a file that was put aside.
+pub(super) const DAMAGED: &str = ".damaged";
+
+/// A journal and the state that its last record left.
+pub(crate) struct Opened {
+    pub(crate) journal: Journal,
+    pub(crate) run: Option<(Uuid, u64)>,
+    /// The last line of output had not ended.
+    pub(crate) open: bool,
+    /// For people.
+    pub(crate) notes: Vec<String>,
+}
+
+/// What the walk over the last segment found.
+struct Walk {
+    run: Option<(Uuid, u64)>,
+    open: bool,
+    /// Behind the last whole record.
+    end: u64,
+    next_seq: u64,
+    lost: u64,
+    index: Index,
+}
+
+/// Opens the journal in `path`, or makes it.
+pub(crate) fn open(path: &Path, segment_bytes: u64) -> io::Result<Opened> {
+    let dir = Dir::open(path)?;
+    let mut notes = Vec::new();
+    let Kept { mut headers, floor } = keep_good(&dir, &mut notes)?;
+
+    let stream = headers.last().map_or_else(Uuid::new_v4, |h| h.stream);
+    let last = headers.pop();
+    let mut segments: Vec<Arc<Segment>> = Vec::new();
+    for (at, header) in headers.iter().enumerate() {
+        let next = headers.get(at + 1).or(last.as_ref()).unwrap_or(header);
+        let len = dir.read(&file_name(header.first_seq))?.metadata()?.len();
+        let segment = Segment::new(*header, len, next.first_seq, None);
+        *super::lock(&segment.times) = known_times(next.before);
+        segments.push(Arc::new(segment));
+    }
+
+    let (mut run, mut open, mut next_seq, mut active) = (None, false, floor.max(1), None);
+    let mut before = (Millis::MIN, Millis::MAX);
+    if let Some(header) = last {
+        let file = dir.write(&file_name(header.first_seq))?;
+        let len = file.metadata()?.len();
+        let walk = walk(&file, &header, len)?;
+        (run, open) = (walk.run, walk.open);
+        if walk.lost > 0 {
+            notes.push(format!(
+                "{} lines of this console's history were damaged on the disk and are lost.",
+                walk.lost
+            ));
+        }
+        if len > walk.end {
+            rustix::fs::ftruncate(&file, walk.end)?;
+            notes.push(format!(
+                "The last {} bytes of this console's history were not written completely and were cut off.",
+                len - walk.end
+            ));
+        }
+        before = walk.index.times();
+        let is_last = floor <= walk.next_seq;
+        next_seq = floor.max(walk.next_seq);
+        if !is_last {
+            notes.push(format!(
+                "{} lines of this console's history could not be read any more.",
+                floor - walk.next_seq
+            ));
+        }
+        let segment = Segment::new(header, walk.end, next_seq, Some(walk.index));
+        segments.push(Arc::new(segment));
+        active = is_last.then_some(file);
+    }
+
+    let made = active.is_none();
+    let file = match active {
+        Some(file) => file,
+        None => {
+            let header = Header {
+                salt: fresh_salt(),
+                stream,
+                first_seq: next_seq,
+                run,
+                open,
+                before,
+            };
+            let file = create_segment(&dir, &header)?;
+            let index = Some(Index::default());
+            segments.push(Arc::new(Segment::new(header, HEADER_LEN as u64, next_seq, index)));
+            file
+        }
+    };
+    let Some(active) = segments.last().cloned() else {
+        return Err(io::Error::other("a journal without a segment"));
+    };
+    let shared = Shared {
+        dir,
+        stream,
+        segments: RwLock::new(Arc::new(segments)),
+    };
+    Ok(Opened {
+        journal: Journal {
+            shared: Arc::new(shared),
+            active,
+            file: Arc::new(file),
+            torn: false,
+            unsynced: sync::Unsynced::after_open(made),
+            segment_bytes,
+            #[cfg(test)]
+            disk_left: None,
+        },
+        run,
+        open,
+        notes,
+    })
+}
+
+/// The segments that can be used.
+struct Kept {
+    /// Oldest first.
+    headers: Vec<Header>,
+    /// No line below this number may be written again.
+    floor: u64,
+}
+
+fn keep_good(dir: &Dir, notes: &mut Vec<String>) -> io::Result<Kept> {
+    let mut names = dir.names()?;
+    names.sort_unstable();
+    let mut kept = Kept {
+        headers: Vec::new(),
+        floor: 1,
+    };
+    for name in names {
+        let Some(first_seq) = name.strip_suffix(".log").filter(|n| n.len() == 20) else {
+            continue;
+        };
+        let Ok(first_seq) = first_seq.parse::<u64>() else {
+            continue;
+        };
+        let file = dir.read(&name)?;
+        let len = file.metadata()?.len();
+        kept.floor = kept.floor.max(first_seq);
+        match read_header(&file)? {
+            Ok(header) if header.first_seq == first_seq => {
+                // All are of the last one's stream: a file of another was copied here by hand.
+                if kept.headers.last().is_some_and(|h| h.stream != header.stream) {
+                    for foreign in kept.headers.drain(..) {
+                        put_aside(dir, &file_name(foreign.first_seq))?;
+                    }
+                    notes.push("Files of another console's history were put aside.".to_owned());
+                }
+                kept.headers.push(header);
+            }
+            Err(BadHeader::Version(version)) => {
+                return Err(io::Error::new(
+                    io::ErrorKind::Unsupported,
+                    format!(
+                        "{name} was written by a later version of Roost (format {version}): use that version, or move the file away"
+                    ),
+                ));
+            }
+            // The machine went down while it was being made.
+            Err(BadHeader::Damaged) if len < HEADER_LEN as u64 => dir.remove(&name)?,
+            Ok(_) | Err(BadHeader::Damaged) => {
+                // It held at most so many lines, whose numbers must not come again.
+                let most = (len - HEADER_LEN as u64) / segment::RECORD_LEN as u64;
+                kept.floor = kept.floor.max(first_seq + most);
+                put_aside(dir, &name)?;
+                notes.push(format!(
+                    "A part of this console's history is damaged and was put aside as {name}{DAMAGED}."
+                ));
+            }
+        }
+    }
+    Ok(kept)
+}
+
+/// Keeps the file for people, under a name that is no segment's.
+fn put_aside(dir: &Dir, name: &str) -> io::Result<()> {
+    // One at most: they count towards no limit.
+    for old in dir.names()?.iter().filter(|n| n.ends_with(DAMAGED)) {
+        dir.remove(old)?;
+    }
+    dir.rename(name, &format!("{name}{DAMAGED}"))
+}
+
+fn read_header(file: &File) -> io::Result<Result<Header, BadHeader>> {
+    let mut bytes = [0; HEADER_LEN];
+    match file.read_exact_at(&mut bytes, 0) {
+        Ok(()) => Ok(Header::decode(&bytes)),
+        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok(Err(BadHeader::Damaged)),
+        Err(e) => Err(e),
+    }
+}
+
+fn walk(file: &File, header: &Header, len: u64) -> io::Result<Walk> {
+    let mut walk = Walk {
+        run: header.run,
+        open: header.open,
+        end: HEADER_LEN as u64,
+        next_seq: header.first_seq,
+        lost: 0,
+        index: Index::default(),
+    };
+    let mut scanner = Scanner::new(file, header.salt, walk.end, len, header.first_seq);
+    while let Some(found) = scanner.next()? {
+        walk.end = found.pos + found.bytes.len() as u64;
+        walk.lost += found.meta.seq.saturating_sub(walk.next_seq);
+        walk.next_seq = found.meta.seq;
+        step(&mut walk.run, &mut walk.open, found.meta, found.bytes);
+        if matches!(found.meta.kind, Kind::Line { .. }) {
+            walk.index.note(found.meta.seq, found.meta.time, found.pos);
+            walk.next_seq += 1;
+        }
+    }
+    Ok(walk)
+}
+
+/// The state behind a record, from the state in front of it.
+pub(super) fn step(run: &mut Option<(Uuid, u64)>, open: &mut bool, meta: segment::Meta, bytes: &[u8]) {
+    match meta.kind {
+        Kind::Run => {
+            *run = Some((segment::run_of(bytes), 0));
+            *open = false;
+        }
+        Kind::Line { source, open: o, .. } => {
+            if let Some((_, offset)) = run {
+                *offset = meta.offset;
+            }
+            if source == Source::Output {
+                *open = o;
+            }
+        }
+    }
+}

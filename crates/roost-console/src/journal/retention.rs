@@ -1,0 +1,230 @@
+//! Removes lines: the oldest segments when a limit is passed, and all lines before a time when somebody asks.
+//!
+//! The list of segments changes before a file goes, so that a reader who misses a file finds out why. What the ring
+//! still holds is not its business.
+
+use super::{Journal, Segment, index::Index, index::whole, recovery::step, segment};
+use crate::Limits;
+use roost_wire::clock::{Millis, rfc3339};
+use segment::{HEADER_LEN, Kind};
+use std::{io, os::unix::fs::FileExt, sync::Arc};
+use uuid::Uuid;
+
+/// A journal within its limits should be made of several segments, so that little goes at a time.
+pub(crate) const SEGMENT_MAX: u64 = 8 * 1024 * 1024;
+const SEGMENT_MIN: u64 = 64 * 1024;
+
+/// Bytes after which a segment is closed.
+pub(crate) fn segment_bytes(limits: &Limits) -> u64 {
+    (limits.journal_bytes / 8).clamp(SEGMENT_MIN, SEGMENT_MAX)
+}
+
+/// Which limit was passed.
+enum Why {
+    Size,
+    Age,
+    Disk,
+}
+
+impl Journal {
+    /// Removes the oldest segments while a limit is passed. Returns a sentence if any went.
+    pub(crate) fn enforce(
+        &mut self,
+        limits: &Limits,
+        now: Millis,
+        run: Option<(Uuid, u64)>,
+        open: bool,
+    ) -> io::Result<Option<String>> {
+        let oldest_kept = match limits.journal_age {
+            ..=0 => Millis::MIN,
+            age => now.saturating_sub(age),
+        };
+        self.roll_if_old(oldest_kept, limits, run, open)?;
+        let mut missing = match limits.disk_free_percent {
+            0 => 0,
+            percent => self.shared.dir.missing_free(percent)?,
+        };
+        let mut bytes = self.shared.bytes();
+        let mut gone: Option<(u64, Why)> = None;
+        loop {
+            let segments = self.shared.segments();
+            let Some(oldest) = segments.first() else { break };
+            let is_active = segments.len() == 1;
+            let why = if bytes > limits.journal_bytes {
+                Why::Size
+            } else if self.shared.times(oldest)?.1 < oldest_kept && oldest.has_lines() {
+                Why::Age
+            } else if missing > 0 && !is_active {
+                Why::Disk
+            } else {
+                break;
+            };
+            if is_active {
+                // Alone over the limit: it is closed first, so that the number goes on.
+                if !oldest.has_lines() {
+                    break;
+                }
+                self.roll(run, open)?;
+                bytes += HEADER_LEN as u64;
+            }
+            let lines = oldest.end_seq() - oldest.first_seq();
+            self.replace(oldest, None)?;
+            bytes = bytes.saturating_sub(oldest.len());
+            missing = missing.saturating_sub(oldest.len());
+            gone = Some((gone.map_or(0, |(n, _)| n) + lines, why));
+        }
+        Ok(gone.map(|(lines, why)| {
+            let first = self.shared.first_seq();
+            match why {
+                Why::Size => format!(
+                    "The console history is limited to {}: its oldest {lines} lines were removed, it now begins at line {first}.",
+                    size(limits.journal_bytes)
+                ),
+                Why::Age => format!(
+                    "The console history is kept for {} days: {lines} lines older than {} were removed, it now begins at line {first}.",
+                    limits.journal_age / 86_400_000,
+                    rfc3339(oldest_kept)
+                ),
+                Why::Disk => format!(
+                    "Less than {} % of the disk is free: the oldest {lines} lines of the console history were removed, it now begins at line {first}. Free some space to keep more.",
+                    limits.disk_free_percent
+                ),
+            }
+        }))
+    }
+
+    /// Closes the active segment when its lines begin to be old, so that a quiet server's lines go in time too.
+    fn roll_if_old(
+        &mut self,
+        oldest_kept: Millis,
+        limits: &Limits,
+        run: Option<(Uuid, u64)>,
+        open: bool,
+    ) -> io::Result<()> {
+        let due = oldest_kept.saturating_add(limits.journal_age - limits.journal_age / 8);
+        if limits.journal_age > 0 && self.active.has_lines() && self.shared.times(&self.active)?.0 < due {
+            self.roll(run, open)?;
+        }
+        Ok(())
+    }
+
+    /// Removes every line older than `before` from the disk. Returns how many there were.
+    pub(crate) fn erase(&mut self, before: Millis, run: Option<(Uuid, u64)>, open: bool) -> io::Result<u64> {
+        for name in self.shared.dir.names()? {
+            // Nobody can tell how old its lines are.
+            if name.ends_with(super::recovery::DAMAGED) {
+                self.shared.dir.remove(&name)?;
+            }
+        }
+        if self.active.has_lines() && self.shared.times(&self.active)?.0 < before {
+            self.roll(run, open)?;
+        }
+        let mut erased = 0;
+        for segment in self.shared.segments().iter() {
+            if Arc::ptr_eq(segment, &self.active) || self.shared.times(segment)?.0 >= before {
+                continue;
+            }
+            let lines = self.shared.with_index(segment, |index| index.lines)?;
+            erased += lines - self.erase_in(segment, before)?;
+        }
+        self.shared.dir.sync()?;
+        Ok(erased)
+    }
+
+    /// Erases in a closed segment. Returns how many lines stay.
+    ///
+    /// Its lines up to the first that stays go with the file, of which the rest is copied. Where the clock had jumped
+    /// there are old lines among the rest too: they are overwritten with zeros, which readers step over.
+    fn erase_in(&mut self, old: &Arc<Segment>, before: Millis) -> io::Result<u64> {
+        let mut header = old.header;
+        let (mut run, mut open) = (header.run, header.open);
+        // The records from the first line that stays on.
+        let mut rest = Vec::new();
+        let mut index = Index::default();
+        let file = self.shared.dir.read(&old.name())?;
+        let mut scanner = whole(&file, header.salt, old.len(), header.first_seq);
+        while let Some(found) = scanner.next()? {
+            let is_line = matches!(found.meta.kind, Kind::Line { .. });
+            let stays = is_line && found.meta.time >= before;
+            if stays && index.lines == 0 {
+                (header.run, header.open) = (run, open);
+                header.first_seq = found.meta.seq;
+            }
+            if stays {
+                let pos = (HEADER_LEN + rest.len()) as u64;
+                index.note(found.meta.seq, found.meta.time, pos);
+            }
+            if stays || (!is_line && index.lines > 0) {
+                rest.extend_from_slice(found.bytes);
+            } else if index.lines > 0 {
+                rest.resize(rest.len() + found.bytes.len(), 0);
+            }
+            step(&mut run, &mut open, found.meta, found.bytes);
+        }
+        let lines = index.lines;
+        if lines == 0 {
+            self.replace(old, None)?;
+            return Ok(0);
+        }
+        if header.first_seq == old.first_seq() {
+            return self.blank_in(old, before).map(|()| lines);
+        }
+        let dir = &self.shared.dir;
+        let draft = "draft.new";
+        dir.remove(draft)?;
+        let copy = dir.create(draft)?;
+        copy.write_all_at(&header.encode(), 0)?;
+        copy.write_all_at(&rest, HEADER_LEN as u64)?;
+        copy.sync_data()?;
+        let len = (HEADER_LEN + rest.len()) as u64;
+        let new = Arc::new(Segment::new(header, len, old.end_seq(), Some(index)));
+        dir.rename(draft, &new.name())?;
+        self.replace(old, Some(new))?;
+        Ok(lines)
+    }
+
+    /// Overwrites old lines where they stand; nothing moves, so that readers of the file go on.
+    fn blank_in(&self, segment: &Segment, before: Millis) -> io::Result<()> {
+        let file = self.shared.dir.write(&segment.name())?;
+        let mut index = Index::default();
+        let mut scanner = whole(&file, segment.header.salt, segment.len(), segment.first_seq());
+        while let Some(found) = scanner.next()? {
+            if !matches!(found.meta.kind, Kind::Line { .. }) {
+                continue;
+            }
+            if found.meta.time >= before {
+                index.note(found.meta.seq, found.meta.time, found.pos);
+            } else {
+                file.write_all_at(&vec![0; found.bytes.len()], found.pos)?;
+            }
+        }
+        file.sync_data()?;
+        *super::lock(&segment.times) = Some(index.times());
+        *super::lock(&segment.index) = Some(index);
+        Ok(())
+    }
+
+    /// Puts `new` in the place of a closed segment, whose file goes.
+    fn replace(&mut self, old: &Arc<Segment>, new: Option<Arc<Segment>>) -> io::Result<()> {
+        let segments = self.shared.segments();
+        let mut new = Some(new);
+        let segments = segments
+            .iter()
+            .filter_map(|s| match Arc::ptr_eq(s, old) {
+                true => new.take().flatten(),
+                false => Some(Arc::clone(s)),
+            })
+            .collect();
+        self.shared.set_segments(segments);
+        self.unsynced.names = true;
+        self.shared.dir.remove(&old.name())
+    }
+}
+
+/// As people say it.
+fn size(bytes: u64) -> String {
+    match bytes >> 20 {
+        0 => format!("{} KiB", bytes >> 10),
+        mib => format!("{mib} MiB"),
+    }
+}

@@ -1,0 +1,132 @@
+//! Writer, journal and ring together: a bench with a kill switch and a reader that counts.
+
+mod properties;
+mod stories;
+
+use super::*;
+use crate::{Cursor, Read};
+
+const LIMITS: Limits = Limits {
+    journal_bytes: 1 << 30,
+    journal_age: 0,
+    disk_free_percent: 0,
+    ring_bytes: 4096,
+};
+
+struct Bench {
+    dir: tempfile::TempDir,
+    writer: Option<Writer>,
+    console: Arc<Console>,
+    notes: Vec<String>,
+}
+
+impl Bench {
+    fn new(limits: Limits) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let (writer, console, recovery) = open(&dir.path().join("journal"), "Roost", limits, 0).unwrap();
+        assert_eq!(recovery.notes, Vec::<String>::new());
+        Self {
+            dir,
+            writer: Some(writer),
+            console,
+            notes: Vec::new(),
+        }
+    }
+
+    fn path(&self) -> std::path::PathBuf {
+        self.dir.path().join("journal")
+    }
+
+    fn files(&self) -> Vec<std::path::PathBuf> {
+        let mut files: Vec<_> = std::fs::read_dir(self.path())
+            .unwrap()
+            .map(|e| e.unwrap().path())
+            .collect();
+        files.sort();
+        files
+    }
+
+    fn writer(&mut self) -> &mut Writer {
+        self.writer.as_mut().unwrap()
+    }
+
+    /// As after SIGKILL: nothing is closed, flushed or synced.
+    fn kill_and_open(&mut self, limits: Limits) {
+        self.writer = None;
+        let (writer, console, recovery) = open(&self.path(), "Roost", limits, 0).unwrap();
+        assert_eq!(console.stream(), self.console.stream());
+        (self.writer, self.console, self.notes) = (Some(writer), console, recovery.notes);
+    }
+
+    /// Everything that is held, oldest first.
+    fn history(&self) -> Vec<(u64, Source, String)> {
+        let mut reader = Follower::new(self.console.at(1));
+        reader.follow(&self.console, 1 << 20);
+        reader.seen
+    }
+}
+
+/// A reader that checks that its numbers have neither a hole nor a double.
+struct Follower {
+    cursor: Cursor,
+    next: u64,
+    missed: u64,
+    seen: Vec<(u64, Source, String)>,
+}
+
+impl Follower {
+    fn new(cursor: Cursor) -> Self {
+        Self {
+            cursor,
+            next: cursor.seq,
+            missed: 0,
+            seen: Vec::new(),
+        }
+    }
+
+    /// One step. Says whether there was something.
+    fn step(&mut self, console: &Console, max_bytes: usize) -> bool {
+        let wanted = self.cursor.seq;
+        match console.read(&mut self.cursor, max_bytes) {
+            Read::Entries(entries) => {
+                for entry in entries {
+                    if let Entry::Lines(batch) = entry {
+                        self.take(&batch, wanted);
+                    }
+                }
+                true
+            }
+            Read::Empty | Read::Closed => false,
+            Read::Behind => {
+                let history = console.history(&mut self.cursor, max_bytes).unwrap();
+                if let Some(missed) = history.missed {
+                    self.next += missed.lines;
+                    self.missed += missed.lines;
+                }
+                for batch in history.batches {
+                    self.take(&batch, 0);
+                }
+                true
+            }
+        }
+    }
+
+    fn follow(&mut self, console: &Console, max_bytes: usize) {
+        while self.step(console, max_bytes) {}
+    }
+
+    fn take(&mut self, batch: &Batch, wanted: u64) {
+        for line in batch.lines().filter(|line| line.seq >= wanted) {
+            assert_eq!(line.seq, self.next, "every number once and in order");
+            self.next += 1;
+            self.seen
+                .push((line.seq, batch.source(), line.text().into_owned()));
+        }
+    }
+}
+
+const RUN: Uuid = Uuid::from_u128(7);
+
+fn texts(seen: &[(u64, Source, String)]) -> Vec<&str> {
+    seen.iter().map(|(_, _, text)| text.as_str()).collect()
+}

@@ -1,0 +1,259 @@
+//! How a container ends: it is asked to, and what the engine says of its end.
+//!
+//! When to ask, and what an end means for the server, is the driver's business.
+
+use super::{Engine, EngineError, RETRY, refused};
+use bollard::{
+    errors::Error,
+    models::ContainerInspectResponse,
+    query_parameters::{
+        KillContainerOptionsBuilder, RemoveContainerOptionsBuilder, WaitContainerOptionsBuilder,
+    },
+};
+use futures_util::StreamExt;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// How long a container may outlive its stream before it counts as alive. The engine closes the stream a moment
+/// before it has written down the exit code.
+const LINGER: Duration = Duration::from_secs(3);
+/// SIGTERM, where an image names no stop signal.
+const SIGTERM: &str = "SIGTERM";
+
+/// How a container ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ended {
+    /// Exit code, if its main process exited by itself.
+    pub code: Option<i32>,
+    /// Signal that ended it: an exit code above 128.
+    pub signal: Option<i32>,
+    /// The kernel ended one of its processes for want of memory.
+    pub out_of_memory: bool,
+    /// The container was removed by somebody else; nothing else is known then.
+    pub removed: bool,
+}
+
+/// What the end of a container's stream means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StreamEnd {
+    /// The container has ended.
+    Ended(Ended),
+    /// It lives: only the engine (or the keeper) let go of the stream. [`Engine::take_up`] attaches again.
+    Alive,
+}
+
+impl Engine {
+    /// Asks the engine what the end of a container's stream means. While the engine is away, this waits for it.
+    pub async fn after_stream(&self, server: Uuid) -> StreamEnd {
+        match tokio::time::timeout(LINGER, self.wait_exit(server)).await {
+            Ok(ended) => return StreamEnd::Ended(ended),
+            Err(_) => tracing::info!(%server, "a container's stream has ended, the container has not"),
+        }
+        // Whether the engine is slow or the container alive is not known yet.
+        loop {
+            match self.inspect(&server.to_string()).await {
+                Ok(inspected) if is_running(&inspected) => return StreamEnd::Alive,
+                Ok(_) | Err(EngineError::Gone) => return StreamEnd::Ended(self.wait_exit(server).await),
+                Err(_) => tokio::time::sleep(RETRY).await,
+            }
+        }
+    }
+
+    /// Waits until the server's container has ended, and says how. The engine reports the end by itself; while the
+    /// engine is away, it is asked again each second.
+    pub async fn wait_exit(&self, server: Uuid) -> Ended {
+        let mut told = false;
+        loop {
+            match self.try_wait(&server.to_string()).await {
+                Ok(Some(ended)) => return ended,
+                Ok(None) => {}
+                Err(EngineError::Gone) => {
+                    return Ended {
+                        removed: true,
+                        ..Ended::default()
+                    };
+                }
+                Err(e) if !told => {
+                    told = true;
+                    tracing::warn!(%server, error = %e, "the end of a container can't be waited for; trying on");
+                }
+                Err(_) => {}
+            }
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+
+    /// `None`: the engine stopped waiting, and the container still runs.
+    async fn try_wait(&self, name: &str) -> Result<Option<Ended>, EngineError> {
+        // By id: a container that is made anew under this name is another.
+        let id = self.inspect(name).await?.id.unwrap_or_default();
+        let options = WaitContainerOptionsBuilder::default()
+            .condition("not-running")
+            .build();
+        // Its answer has the exit code, but not the OOM flag, and is lost if the container is removed meanwhile.
+        let answer = self
+            .client()
+            .await?
+            .wait_container(&id, Some(options))
+            .next()
+            .await;
+        match self.inspect(&id).await {
+            Ok(inspected) if is_running(&inspected) => Ok(None),
+            Ok(inspected) => Ok(Some(ended(&inspected))),
+            Err(EngineError::Gone) => match answer {
+                Some(Ok(answer)) => Ok(Some(by_code(answer.status_code))),
+                Some(Err(Error::DockerContainerWaitError { code, .. })) => Ok(Some(by_code(code))),
+                _ => Err(EngineError::Gone),
+            },
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Sends a signal, by its number, to the container's main process.
+    pub async fn signal(&self, server: Uuid, signal: i32) -> Result<(), EngineError> {
+        self.send(server, &signal.to_string()).await
+    }
+
+    /// Asks the container to end its image's own way (its stop signal). Does not wait.
+    pub async fn stop(&self, server: Uuid) -> Result<(), EngineError> {
+        let signal = self
+            .inspect(&server.to_string())
+            .await?
+            .config
+            .and_then(|config| config.stop_signal)
+            .filter(|signal| !signal.is_empty());
+        self.send(server, signal.as_deref().unwrap_or(SIGTERM)).await
+    }
+
+    /// Ends all of the container's processes at once.
+    pub async fn kill(&self, server: Uuid) -> Result<(), EngineError> {
+        self.send(server, "SIGKILL").await
+    }
+
+    async fn send(&self, server: Uuid, signal: &str) -> Result<(), EngineError> {
+        let options = KillContainerOptionsBuilder::default().signal(signal).build();
+        let sent = self
+            .client()
+            .await?
+            .kill_container(&server.to_string(), Some(options))
+            .await;
+        match sent {
+            Ok(()) => Ok(()),
+            Err(e) => match refused(&e) {
+                Some(404) => Err(EngineError::Gone),
+                // It has ended already: what was wanted.
+                Some(409) => Ok(()),
+                _ => Err(self.failed("send the signal", e)),
+            },
+        }
+    }
+
+    /// Removes the server's container with all that belongs to it, alive or not; none is no error.
+    pub async fn remove(&self, server: Uuid) -> Result<(), EngineError> {
+        self.remove_named(&server.to_string()).await
+    }
+
+    pub(super) async fn remove_named(&self, name: &str) -> Result<(), EngineError> {
+        let options = RemoveContainerOptionsBuilder::default()
+            .force(true)
+            .v(true)
+            .build();
+        loop {
+            match self
+                .client()
+                .await?
+                .remove_container(name, Some(options.clone()))
+                .await
+            {
+                Ok(()) => return Ok(()),
+                Err(e) => match refused(&e) {
+                    Some(404) => return Ok(()),
+                    // It is being removed right now; its name is free only afterwards.
+                    Some(409) => tokio::time::sleep(Duration::from_millis(100)).await,
+                    _ => return Err(self.failed("remove the container", e)),
+                },
+            }
+        }
+    }
+
+    pub(super) async fn inspect(&self, name: &str) -> Result<ContainerInspectResponse, EngineError> {
+        let inspected = self.client().await?.inspect_container(name, None).await;
+        inspected.map_err(|e| match refused(&e) {
+            Some(404) => EngineError::Gone,
+            _ => self.failed("look at the container", e),
+        })
+    }
+}
+
+/// The main process, as the node's kernel numbers it.
+pub(super) fn main_process(inspected: &ContainerInspectResponse) -> Option<u32> {
+    let pid = inspected.state.as_ref()?.pid?;
+    u32::try_from(pid).ok().filter(|pid| *pid != 0)
+}
+
+pub(super) fn is_running(inspected: &ContainerInspectResponse) -> bool {
+    let state = inspected.state.as_ref();
+    // A paused container is running, too, for the engine.
+    state.is_some_and(|state| state.running == Some(true) || state.restarting == Some(true))
+}
+
+pub(super) fn ended(inspected: &ContainerInspectResponse) -> Ended {
+    let state = inspected.state.clone().unwrap_or_default();
+    Ended {
+        out_of_memory: state.oom_killed == Some(true),
+        ..by_code(state.exit_code.unwrap_or(-1))
+    }
+}
+
+/// An exit code above 128 stands for a signal, as in a shell.
+fn by_code(code: i64) -> Ended {
+    let code = i32::try_from(code).unwrap_or(-1);
+    if (129..=128 + 64).contains(&code) {
+        Ended {
+            signal: Some(code - 128),
+            ..Ended::default()
+        }
+    } else {
+        Ended {
+            code: Some(code),
+            ..Ended::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bollard::models::ContainerState;
+
+    #[test]
+    fn exit_codes_above_128_are_signals() {
+        let by = |code| (by_code(code).code, by_code(code).signal);
+        assert_eq!(by(0), (Some(0), None));
+        assert_eq!(by(3), (Some(3), None));
+        assert_eq!(by(128), (Some(128), None));
+        assert_eq!(by(137), (None, Some(9)));
+        assert_eq!(by(143), (None, Some(15)));
+        assert_eq!(by(255), (Some(255), None));
+    }
+
+    #[test]
+    fn the_oom_flag_is_kept_beside_the_signal() {
+        let inspected = ContainerInspectResponse {
+            state: Some(ContainerState {
+                exit_code: Some(137),
+                oom_killed: Some(true),
+                ..ContainerState::default()
+            }),
+            ..ContainerInspectResponse::default()
+        };
+        assert_eq!(
+            ended(&inspected),
+            Ended {
+                signal: Some(9),
+                out_of_memory: true,
+                ..Ended::default()
+            }
+        );
+    }
+}

@@ -1,0 +1,174 @@
+//! The figures of a process tree: memory, CPU and age from /proc, summed over everything below one process.
+//!
+//! A process's own network can't be told apart from others', so it is 0 and marked as not measured. Disk use is the
+//! actor's business.
+
+use super::Sample;
+use std::{collections::BTreeMap, time::Duration, time::Instant};
+
+/// Time between two samples.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Clock ticks a second, as the kernel reports them to programs on every Linux that Roost runs on.
+const TICKS: f64 = 100.0;
+
+/// Measures the tree below a process, that process included.
+#[derive(Debug)]
+pub struct TreeMeter {
+    root: u32,
+    limit_bytes: u64,
+    last: Option<(Instant, u64)>,
+}
+
+#[derive(Debug, Default)]
+struct Tree {
+    ticks: u64,
+    resident_bytes: u64,
+    age: Duration,
+}
+
+impl TreeMeter {
+    /// For the tree of `root`; `limit_bytes` is what it may use, 0 for all that the machine has.
+    pub fn new(root: u32, limit_bytes: u64) -> Self {
+        let limit_bytes = if limit_bytes == 0 {
+            machine_bytes()
+        } else {
+            limit_bytes
+        };
+        Self {
+            root,
+            limit_bytes,
+            last: None,
+        }
+    }
+
+    /// The next sample, a second after the last; `None` when the process is gone.
+    pub async fn next(&mut self) -> Option<Sample> {
+        let (at, ticks) = match self.last {
+            Some(last) => {
+                tokio::time::sleep_until((last.0 + PAUSE).into()).await;
+                last
+            }
+            None => {
+                let first = (Instant::now(), read_tree(self.root)?.ticks);
+                tokio::time::sleep(PAUSE / 5).await;
+                first
+            }
+        };
+        let tree = read_tree(self.root)?;
+        let now = Instant::now();
+        self.last = Some((now, tree.ticks));
+        let used = tree.ticks.saturating_sub(ticks) as f64 / TICKS;
+        let percent = 100.0 * used / (now - at).as_secs_f64().max(0.001);
+        Some(Sample {
+            memory_bytes: tree.resident_bytes,
+            memory_limit_bytes: self.limit_bytes,
+            cpu_absolute: (percent * 1000.0).round() / 1000.0,
+            uptime: u64::try_from(tree.age.as_millis()).unwrap_or(u64::MAX),
+            network_measured: false,
+            ..Sample::default()
+        })
+    }
+}
+
+fn read_tree(root: u32) -> Option<Tree> {
+    let mut processes = BTreeMap::new();
+    let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    for entry in std::fs::read_dir("/proc").ok()?.flatten() {
+        let Some(pid) = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse::<u32>().ok())
+        else {
+            continue;
+        };
+        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else {
+            continue;
+        };
+        let Some((_, rest)) = stat.rsplit_once(')') else {
+            continue;
+        };
+        let fields: Vec<&str> = rest.split_whitespace().collect();
+        let number = |at: usize| {
+            fields
+                .get(at)
+                .and_then(|field| field.parse::<u64>().ok())
+                .unwrap_or(0)
+        };
+        let parent = u32::try_from(number(1)).unwrap_or(0);
+        children.entry(parent).or_default().push(pid);
+        // Its own time and that of children it has waited for; pages in memory; when it began.
+        processes.insert(
+            pid,
+            (
+                number(11) + number(12) + number(13) + number(14),
+                number(21),
+                number(19),
+            ),
+        );
+    }
+    let (_, _, began) = *processes.get(&root)?;
+    let mut tree = Tree {
+        age: age(began),
+        ..Tree::default()
+    };
+    let mut look = vec![root];
+    while let Some(pid) = look.pop() {
+        if let Some((ticks, pages, _)) = processes.get(&pid) {
+            tree.ticks += ticks;
+            tree.resident_bytes += pages * 4096;
+        }
+        look.extend(children.remove(&pid).into_iter().flatten());
+    }
+    Some(tree)
+}
+
+fn age(began_ticks: u64) -> Duration {
+    let up = std::fs::read_to_string("/proc/uptime")
+        .ok()
+        .and_then(|text| text.split_whitespace().next()?.parse::<f64>().ok())
+        .unwrap_or(0.0);
+    Duration::from_secs_f64((up - began_ticks as f64 / TICKS).max(0.0))
+}
+
+/// Memory of the machine.
+fn machine_bytes() -> u64 {
+    std::fs::read_to_string("/proc/meminfo")
+        .ok()
+        .and_then(|text| {
+            text.lines()
+                .next()?
+                .split_whitespace()
+                .nth(1)?
+                .parse::<u64>()
+                .ok()
+        })
+        .unwrap_or(0)
+        * 1024
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_busy_tree_is_measured_with_its_children() {
+        // The busy child ends by itself.
+        let script = "timeout 5 sh -c 'while :; do :; done' & wait";
+        let mut child = std::process::Command::new("/bin/sh")
+            .args(["-c", script])
+            .spawn()
+            .unwrap();
+        let mut meter = TreeMeter::new(child.id(), 0);
+        meter.next().await.unwrap();
+        let sample = meter.next().await.unwrap();
+        let busy = read_tree(child.id()).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(sample.cpu_absolute > 20.0, "{sample:?}");
+        assert!(
+            sample.memory_bytes > 100_000 && sample.uptime >= 1000,
+            "{sample:?}"
+        );
+        assert!(!sample.network_measured && busy.ticks > 0);
+    }
+}

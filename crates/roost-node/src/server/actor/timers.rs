@@ -1,0 +1,106 @@
+//! The deadlines of one server, and what they turn into.
+
+use crate::server::power::{DONE_OVERDUE_SECS, Input, KILL_WARNING_SECS};
+use std::time::Duration;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+/// At most one of each.
+#[derive(Debug, Default)]
+pub(in crate::server) struct Timers {
+    kill_warning: Option<(Instant, Uuid)>,
+    kill: Option<(Instant, Uuid)>,
+    done_overdue: Option<(Instant, Uuid)>,
+    start_again: Option<Instant>,
+}
+
+impl Timers {
+    pub(in crate::server) fn arm_kill(&mut self, now: Instant, run: Uuid, secs: u64, warn: bool) {
+        let due = now + Duration::from_secs(secs);
+        self.kill = Some((due, run));
+        self.kill_warning = warn.then(|| (due - Duration::from_secs(KILL_WARNING_SECS.min(secs)), run));
+    }
+
+    pub(in crate::server) fn arm_done(&mut self, now: Instant, run: Uuid) {
+        self.done_overdue = Some((now + Duration::from_secs(DONE_OVERDUE_SECS), run));
+    }
+
+    pub(in crate::server) fn arm_start_again(&mut self, now: Instant, ms: u64) {
+        self.start_again = Some(now + Duration::from_millis(ms));
+    }
+
+    pub(in crate::server) fn disarm(&mut self) {
+        *self = Self::default();
+    }
+
+    /// They go on for the same program, whose stream has another name now.
+    pub(in crate::server) fn rename(&mut self, new: Uuid) {
+        for timer in [&mut self.kill_warning, &mut self.kill, &mut self.done_overdue] {
+            if let Some((_, run)) = timer {
+                *run = new;
+            }
+        }
+    }
+
+    /// The earliest deadline.
+    pub(in crate::server) fn next(&self) -> Option<Instant> {
+        [
+            self.kill_warning.map(|(at, _)| at),
+            self.kill.map(|(at, _)| at),
+            self.done_overdue.map(|(at, _)| at),
+            self.start_again,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Takes one deadline that has passed.
+    pub(in crate::server) fn due(&mut self, now: Instant) -> Option<Input> {
+        let take = |timer: &mut Option<(Instant, Uuid)>| {
+            let (at, run) = (*timer)?;
+            (at <= now).then(|| {
+                *timer = None;
+                run
+            })
+        };
+        if let Some(run) = take(&mut self.kill_warning) {
+            return Some(Input::KillWarning { run });
+        }
+        if let Some(run) = take(&mut self.kill) {
+            return Some(Input::KillDue { run });
+        }
+        if let Some(run) = take(&mut self.done_overdue) {
+            return Some(Input::DoneOverdue { run });
+        }
+        if self.start_again.is_some_and(|at| at <= now) {
+            self.start_again = None;
+            return Some(Input::StartAgain);
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_warning_comes_ten_seconds_before_the_kill() {
+        let (start, run) = (Instant::now(), Uuid::from_u128(1));
+        let mut timers = Timers::default();
+        timers.arm_kill(start, run, 600, true);
+        assert_eq!(timers.next(), Some(start + Duration::from_secs(590)));
+        assert_eq!(timers.due(start + Duration::from_secs(589)), None);
+        assert_eq!(
+            timers.due(start + Duration::from_secs(590)),
+            Some(Input::KillWarning { run })
+        );
+        assert_eq!(timers.due(start + Duration::from_secs(599)), None);
+        assert_eq!(
+            timers.due(start + Duration::from_secs(600)),
+            Some(Input::KillDue { run })
+        );
+        assert_eq!(timers.next(), None);
+    }
+}

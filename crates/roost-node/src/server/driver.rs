@@ -1,0 +1,237 @@
+//! Carries the power rule's effects out: what a launch, a stop and a kill are made of.
+//!
+//! Whatever takes time is a job that reports back to the actor. When an effect is due is the rule's business; how a
+//! program is made or found, a runtime's.
+
+mod install;
+mod launch;
+
+use super::{
+    actor::{Actor, Installing, Report},
+    handle::{Requester, ServerView},
+    power::{Effect, Exit, Input},
+    stop::{SIGKILL, SIGTERM, StopWith, stop_with},
+};
+use crate::{
+    pump::DoneRule,
+    runtime::{Running, StartError},
+};
+use roost_console::Event;
+use roost_wire::{event, remote::Runtime, stats::Stats};
+use std::sync::Arc;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+pub(super) use launch::Placed;
+
+impl Actor {
+    /// Everything but `Refuse`, which is the asker's.
+    pub(super) fn carry_out(&mut self, effect: Effect) {
+        let now = Instant::now();
+        match effect {
+            Effect::Refuse(_) => {}
+            Effect::Launch { run } => self.launch(run),
+            Effect::CancelLaunch { .. } => {
+                if let Some(launching) = &self.launching {
+                    launching.cancel();
+                }
+            }
+            Effect::SendStop { run } => self.send_stop(run),
+            Effect::ArmKillTimer { run, secs, warn } => self.timers.arm_kill(now, run, secs, warn),
+            Effect::ArmDoneReminder { run } => self.timers.arm_done(now, run),
+            Effect::StartAgainAfter { ms } => self.timers.arm_start_again(now, ms),
+            Effect::DisarmTimers => self.timers.disarm(),
+            Effect::Kill { run } => self.kill(run),
+            Effect::Install => self.install(),
+            Effect::CancelInstall => {
+                if let Some(installing) = &self.installing {
+                    installing.cancel();
+                }
+            }
+            Effect::Publish(state) => {
+                tracing::info!(server = %self.uuid, %state, "power state");
+                self.publish(event::STATUS, &[state.as_str()], false);
+            }
+            Effect::Notice(text) => self.say(text),
+        }
+    }
+
+    /// An event in its place among the lines.
+    pub(super) fn publish(&self, name: &str, args: &[&str], install: bool) {
+        let frame = event::frame(name, args).into();
+        self.context.pumps.event(self.uuid, Event { frame, install });
+    }
+
+    /// A server that was just created: it is installed, or the panel is told that there is nothing to install.
+    pub(super) fn begin(&mut self, installing: Installing) {
+        let settings = &self.definition.settings;
+        let scripts = self.definition.runtime() == Runtime::Docker && !settings.skip_egg_scripts;
+        if scripts && !installing.skip_scripts {
+            let then_start = installing.then_start;
+            return self.input_from_inside(Input::Install { then_start });
+        }
+        let (context, uuid) = (Arc::clone(&self.context), self.uuid);
+        self.job(async move {
+            if let Err(error) = context.panel.install_result(uuid, true).await {
+                tracing::warn!(server = %uuid, %error, "the panel could not be told that the server is installed");
+            }
+        });
+        if installing.then_start {
+            self.input_from_inside(Input::Request(roost_wire::power::PowerAction::Start));
+        }
+    }
+
+    /// A program lives: its output goes to the pump from now on.
+    pub(super) fn take(&mut self, running: Running) {
+        let startup = &self.definition.process.startup;
+        let rule = DoneRule {
+            patterns: startup
+                .done
+                .iter()
+                .filter(|text| !text.is_empty())
+                .cloned()
+                .collect(),
+            strip_ansi: startup.strip_ansi,
+        };
+        let awaits = !rule.patterns.is_empty();
+        self.context.pumps.watch_done(self.uuid, awaits.then_some(rule));
+        self.context.pumps.attach(self.uuid, running.run, running.link);
+        for sentence in &running.not_enforced {
+            self.say(sentence.clone());
+        }
+        self.view.send_modify(|view| {
+            view.pid = running.pid;
+            view.not_enforced = running.not_enforced;
+        });
+        self.meter();
+    }
+
+    pub(super) fn launched(&mut self, run: Uuid, running: Running) {
+        self.launching = None;
+        let ready = self.definition.is_ready_at_once();
+        self.take(running);
+        self.input_from_inside(Input::Launched { run, ready });
+        self.meter();
+    }
+
+    fn send_stop(&mut self, run: Uuid) {
+        let (with, not_understood) = stop_with(&self.definition.process.stop);
+        if let Some(text) = not_understood {
+            self.say(text);
+        }
+        match (with, self.placed.runtime()) {
+            (StopWith::Command(text), _) => self.type_stop(run, &text),
+            (StopWith::Signal(signal), Runtime::Process) => {
+                self.context.pumps.signal(self.uuid, signal, signal == SIGKILL);
+            }
+            (StopWith::Native, Runtime::Process) => self.context.pumps.signal(self.uuid, SIGTERM, false),
+            (with, Runtime::Docker) => self.stop_container(with),
+        }
+    }
+
+    fn type_stop(&self, run: Uuid, text: &str) {
+        let written = self
+            .context
+            .pumps
+            .input(self.uuid, format!("{text}\n").into_bytes());
+        let (uuid, reporter) = (self.uuid, self.reporter());
+        self.job(async move {
+            let failed = match written.await {
+                Ok(Ok(())) => return,
+                Ok(Err(reason)) => reason,
+                Err(_) => "its terminal is gone".to_owned(),
+            };
+            tracing::warn!(server = %uuid, %run, reason = failed, "the stop command could not be typed");
+            let text = format!("The stop command could not be typed ({failed}); kill works all the same.");
+            let _ = reporter.send(Report::Notice(text));
+        });
+    }
+
+    fn stop_container(&self, with: StopWith) {
+        let (context, uuid, reporter) = (Arc::clone(&self.context), self.uuid, self.reporter());
+        self.job(async move {
+            let asked = match with {
+                StopWith::Signal(signal) => context.runtimes.signal_container(uuid, signal).await,
+                _ => context.runtimes.stop_container(uuid).await,
+            };
+            if let Err(StartError(reason)) = asked {
+                let _ = reporter.send(Report::Notice(format!(
+                    "The server could not be asked to stop: {reason}"
+                )));
+            }
+        });
+    }
+
+    fn kill(&mut self, run: Uuid) {
+        tracing::info!(server = %self.uuid, %run, "killed");
+        if self.placed.runtime() == Runtime::Process {
+            self.context.pumps.signal(self.uuid, SIGKILL, true);
+        }
+        let (context, uuid, reporter) = (Arc::clone(&self.context), self.uuid, self.reporter());
+        let (placed, again) = (self.placed.clone(), self.placed.count_kill());
+        self.job(async move {
+            // The keeper of a process ends the tree; only if that did nothing is it done without the keeper.
+            if (placed.runtime() == Runtime::Docker || again)
+                && let Err(StartError(reason)) = context.runtimes.kill(&placed, uuid, run).await
+            {
+                let _ = reporter.send(Report::Notice(format!(
+                    "The server could not be killed: {reason}"
+                )));
+            }
+        });
+    }
+
+    /// The stream of a run has ended: for a process that is its end; a container may live on.
+    pub(super) fn stream_ended(&mut self, run: Uuid, exit: Exit) {
+        if self.power.phase.run() != Some(run) {
+            return;
+        }
+        let (context, uuid, reporter) = (Arc::clone(&self.context), self.uuid, self.reporter());
+        let placed = self.placed.clone();
+        if placed.runtime() == Runtime::Process && exit.note.is_none() {
+            return self.end_of_run(run, exit);
+        }
+        self.job(async move {
+            let report = match context.runtimes.after_stream(&placed, uuid, run, exit).await {
+                super::runtimes::AfterStream::Ended(exit) => Report::Input(Input::Ended { run, exit }),
+                super::runtimes::AfterStream::Lives(running) => Report::Link(run, running),
+            };
+            let _ = reporter.send(report);
+        });
+    }
+
+    pub(super) fn end_of_run(&mut self, run: Uuid, exit: Exit) {
+        let asked = self.power.phase.wire() == roost_wire::power::PowerState::Stopping;
+        if !asked {
+            let details = serde_json::json!({
+                "exit_code": exit.code,
+                "signal": exit.signal,
+                "oomkilled": exit.out_of_memory,
+            });
+            let nobody = Requester::default();
+            self.context
+                .recorder
+                .record(self.uuid, "server:crashed", &nobody, details);
+        }
+        self.input_from_inside(Input::Ended { run, exit });
+    }
+
+    /// Nothing of the run is left.
+    pub(super) fn run_is_over(&mut self) {
+        self.context.pumps.watch_done(self.uuid, None);
+        self.view.send_modify(|view| {
+            *view = ServerView {
+                pid: None,
+                not_enforced: Vec::new(),
+                stats: Stats {
+                    memory_limit_bytes: view.stats.memory_limit_bytes,
+                    disk_bytes: view.stats.disk_bytes,
+                    ..Stats::default()
+                },
+                ..view.clone()
+            };
+        });
+        self.stop_meter();
+        self.measure_disk(true);
+    }
+}

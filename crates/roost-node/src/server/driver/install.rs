@@ -1,0 +1,77 @@
+//! The installer of a server that a stock panel describes.
+//!
+//! Its container is the Docker runtime's business. What becomes of the server afterwards is the power rule's.
+
+use super::launch::{launch_of, prepare_dirs};
+use crate::{
+    runtime::StartError,
+    server::{
+        actor::{Actor, Report},
+        context::Context,
+        definition::Definition,
+        power::Input,
+    },
+};
+use roost_wire::event;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+impl Actor {
+    pub(super) fn install(&mut self) {
+        let called_off = CancellationToken::new();
+        self.installing = Some(called_off.clone());
+        self.publish(event::INSTALL_STARTED, &[""], false);
+        let (context, definition) = (Arc::clone(&self.context), Arc::clone(&self.definition));
+        let reporter = self.reporter();
+        self.job(async move {
+            let installed = tokio::select! {
+                installed = run_installer(&context, &definition) => installed,
+                () = called_off.cancelled() => Err("it was killed".to_owned()),
+            };
+            let uuid = definition.uuid;
+            if let Err(reason) = &installed {
+                tracing::warn!(server = %uuid, reason, "an installer failed");
+                let _ = reporter.send(Report::Notice(format!("The installation has failed: {reason}.")));
+            }
+            if let Err(error) = context.panel.install_result(uuid, installed.is_ok()).await {
+                tracing::warn!(server = %uuid, %error, "the panel could not be told how the installation ended");
+            }
+            let _ = reporter.send(Report::Installed(installed.is_ok()));
+        });
+    }
+
+    pub(in crate::server) fn installed(&mut self, successful: bool) {
+        self.installing = None;
+        let word = if successful { "true" } else { "false" };
+        self.publish(event::INSTALL_COMPLETED, &[word], false);
+        self.input_from_inside(Input::InstallEnded { successful });
+    }
+}
+
+/// `Err` is a clause without a full stop.
+async fn run_installer(context: &Context, definition: &Definition) -> Result<(), String> {
+    let script = context
+        .panel
+        .install_script(definition.uuid)
+        .await
+        .map_err(|e| e.to_string())?;
+    if script.script.trim().is_empty() {
+        return Ok(());
+    }
+    let sentence = |StartError(text): StartError| text.trim_end_matches('.').to_owned();
+    let launch = launch_of(context, definition, Uuid::nil()).map_err(sentence)?;
+    prepare_dirs(definition, &launch).map_err(sentence)?;
+    let (pumps, uuid) = (context.pumps.clone(), definition.uuid);
+    let say = move |source, text| pumps.notice(uuid, source, text);
+    let exit = context
+        .runtimes
+        .install(&launch, &script, &say)
+        .await
+        .map_err(sentence)?;
+    if exit.is_clean() {
+        Ok(())
+    } else {
+        Err(exit.to_string())
+    }
+}

@@ -1,0 +1,463 @@
+//! The rule in stories, and in random orders.
+
+use super::*;
+use proptest::prelude::*;
+
+const RUN: Uuid = Uuid::from_u128(1);
+const NEXT: Uuid = Uuid::from_u128(2);
+
+fn rules() -> Rules {
+    Rules {
+        now: 1_000_000,
+        next_run: NEXT,
+        suspended: false,
+        stop_timeout_secs: 600,
+        crash_restart: true,
+        clean_exit_is_crash: true,
+        crash_window_ms: 60_000,
+        awaited: "`Done`".to_owned(),
+    }
+}
+
+fn at(phase: Phase) -> Power {
+    Power {
+        phase,
+        last_crash: None,
+    }
+}
+
+fn running() -> Power {
+    at(Phase::Running { run: RUN })
+}
+
+fn exit(code: i32) -> Exit {
+    Exit {
+        code: Some(code),
+        ..Exit::default()
+    }
+}
+
+fn ended(code: i32) -> Input {
+    Input::Ended {
+        run: RUN,
+        exit: exit(code),
+    }
+}
+
+fn request(power: &Power, action: PowerAction) -> (Power, Vec<Effect>) {
+    step(power.clone(), Input::Request(action), &rules())
+}
+
+fn refusal(effects: &[Effect]) -> Option<&Refusal> {
+    effects.iter().find_map(|e| match e {
+        Effect::Refuse(refusal) => Some(refusal),
+        _ => None,
+    })
+}
+
+fn notices(effects: &[Effect]) -> String {
+    effects
+        .iter()
+        .filter_map(|e| match e {
+            Effect::Notice(text) => Some(text.as_str()),
+            _ => None,
+        })
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+#[test]
+fn a_start_goes_through_starting_to_running() {
+    let (power, effects) = request(&Power::default(), PowerAction::Start);
+    assert!(effects.contains(&Effect::Launch { run: NEXT }));
+    assert!(effects.contains(&Effect::Publish(PowerState::Starting)));
+    let launched = Input::Launched {
+        run: NEXT,
+        ready: false,
+    };
+    let (power, effects) = step(power, launched, &rules());
+    assert_eq!(power.phase, Phase::Starting { run: NEXT });
+    assert_eq!(effects, [Effect::ArmDoneReminder { run: NEXT }]);
+    let (_, effects) = step(power.clone(), Input::DoneOverdue { run: NEXT }, &rules());
+    assert!(notices(&effects).contains("`Done`"));
+    let (power, effects) = step(power, Input::DoneSeen { run: NEXT }, &rules());
+    assert_eq!(power.phase, Phase::Running { run: NEXT });
+    assert_eq!(effects, [Effect::Publish(PowerState::Running)]);
+}
+
+#[test]
+fn without_a_done_text_it_runs_as_soon_as_it_lives() {
+    let (power, _) = request(&Power::default(), PowerAction::Start);
+    let (power, effects) = step(
+        power,
+        Input::Launched {
+            run: NEXT,
+            ready: true,
+        },
+        &rules(),
+    );
+    assert_eq!(power.phase.wire(), PowerState::Running);
+    assert_eq!(effects, [Effect::Publish(PowerState::Running)]);
+}
+
+#[test]
+fn a_stop_says_its_kill_timer_warns_and_kills() {
+    let (power, effects) = request(&running(), PowerAction::Stop);
+    assert!(notices(&effects).contains("600 seconds"));
+    assert!(effects.contains(&Effect::SendStop { run: RUN }));
+    assert!(effects.contains(&Effect::ArmKillTimer {
+        run: RUN,
+        secs: 600,
+        warn: true
+    }));
+    let (power, effects) = step(power, Input::KillWarning { run: RUN }, &rules());
+    assert!(notices(&effects).contains("10 seconds"));
+    let (power, effects) = step(power, Input::KillDue { run: RUN }, &rules());
+    assert!(effects.contains(&Effect::Kill { run: RUN }));
+    let (power, effects) = step(power, Input::KillDue { run: RUN }, &rules());
+    assert!(effects.contains(&Effect::Kill { run: RUN }), "and again");
+    let (power, _) = step(power, ended(137), &rules());
+    assert_eq!(power.phase.wire(), PowerState::Offline);
+}
+
+#[test]
+fn a_restart_starts_again_and_its_kill_does_too() {
+    let (power, _) = request(&running(), PowerAction::Restart);
+    let (power, _) = step(power, Input::KillDue { run: RUN }, &rules());
+    let (power, effects) = step(power, ended(0), &rules());
+    assert!(effects.contains(&Effect::Launch { run: NEXT }));
+    assert_eq!(power.phase.wire(), PowerState::Starting);
+}
+
+#[test]
+fn kill_during_a_restart_ends_it_for_good() {
+    let (power, _) = request(&running(), PowerAction::Restart);
+    let (power, effects) = request(&power, PowerAction::Kill);
+    assert_eq!(refusal(&effects), None);
+    let (power, effects) = step(power, ended(137), &rules());
+    assert!(!effects.iter().any(|e| matches!(e, Effect::Launch { .. })));
+    assert_eq!(power.phase.wire(), PowerState::Offline);
+}
+
+#[test]
+fn the_second_of_two_actions_is_told_of_the_first() {
+    let (power, _) = request(&running(), PowerAction::Restart);
+    for action in [PowerAction::Start, PowerAction::Stop, PowerAction::Restart] {
+        let (after, effects) = request(&power, action);
+        assert_eq!(after, power);
+        assert_eq!(effects, [Effect::Refuse(Refusal::Busy(PowerAction::Restart))]);
+    }
+    let (power, _) = request(&Power::default(), PowerAction::Start);
+    let (_, effects) = request(&power, PowerAction::Restart);
+    assert_eq!(refusal(&effects), Some(&Refusal::Busy(PowerAction::Start)));
+}
+
+#[test]
+fn a_stop_while_the_image_is_pulled_calls_the_launch_off() {
+    let (power, _) = request(&Power::default(), PowerAction::Start);
+    let (power, effects) = request(&power, PowerAction::Stop);
+    assert!(effects.contains(&Effect::CancelLaunch { run: NEXT }));
+    let failed = Input::LaunchFailed {
+        run: NEXT,
+        reason: "called off".into(),
+    };
+    let (off, _) = step(power.clone(), failed, &rules());
+    assert_eq!(off.phase.wire(), PowerState::Offline);
+    // The launch may have been too fast to be called off: then it is stopped.
+    let (power, effects) = step(
+        power,
+        Input::Launched {
+            run: NEXT,
+            ready: true,
+        },
+        &rules(),
+    );
+    assert!(effects.contains(&Effect::SendStop { run: NEXT }));
+    assert_eq!(power.phase.wire(), PowerState::Stopping);
+}
+
+#[test]
+fn an_exit_that_nobody_asked_for_starts_it_again_once() {
+    let (power, effects) = step(running(), ended(1), &rules());
+    assert!(notices(&effects).contains("exit code 1"));
+    assert!(effects.contains(&Effect::StartAgainAfter { ms: START_AGAIN_MS }));
+    let (power, effects) = step(power, Input::StartAgain, &rules());
+    assert!(effects.contains(&Effect::Launch { run: NEXT }));
+    let (power, _) = step(
+        power,
+        Input::Launched {
+            run: NEXT,
+            ready: true,
+        },
+        &rules(),
+    );
+    let again = Input::Ended {
+        run: NEXT,
+        exit: exit(1),
+    };
+    let soon = Rules {
+        now: rules().now + 59_999,
+        ..rules()
+    };
+    let (_, effects) = step(power.clone(), again.clone(), &soon);
+    assert!(notices(&effects).contains("within the last 60 seconds"));
+    assert!(
+        !effects
+            .iter()
+            .any(|e| matches!(e, Effect::StartAgainAfter { .. }))
+    );
+    let later = Rules {
+        now: rules().now + 60_000,
+        ..rules()
+    };
+    let (_, effects) = step(power, again, &later);
+    assert!(
+        effects
+            .iter()
+            .any(|e| matches!(e, Effect::StartAgainAfter { .. }))
+    );
+}
+
+#[test]
+fn what_counts_as_a_crash_can_be_set() {
+    let off = Rules {
+        crash_restart: false,
+        ..rules()
+    };
+    let (_, effects) = step(running(), ended(1), &off);
+    assert!(notices(&effects).contains("crash detection is off"));
+    let clean = Rules {
+        clean_exit_is_crash: false,
+        ..rules()
+    };
+    let (power, effects) = step(running(), ended(0), &clean);
+    assert!(
+        !effects
+            .iter()
+            .any(|e| matches!(e, Effect::StartAgainAfter { .. }))
+    );
+    assert_eq!(power.last_crash, None);
+    let oom = Input::Ended {
+        run: RUN,
+        exit: Exit {
+            code: Some(0),
+            out_of_memory: true,
+            ..Exit::default()
+        },
+    };
+    let (_, effects) = step(running(), oom, &clean);
+    assert!(notices(&effects).contains("out of memory"));
+}
+
+#[test]
+fn the_typed_stop_command_is_a_stop_and_not_a_crash() {
+    let (power, effects) = step(running(), Input::StopTyped, &rules());
+    assert_eq!(effects, [Effect::Publish(PowerState::Stopping)]);
+    let (off, effects) = step(power.clone(), ended(1), &rules());
+    assert!(
+        !effects
+            .iter()
+            .any(|e| matches!(e, Effect::StartAgainAfter { .. }))
+    );
+    assert_eq!(off.phase.wire(), PowerState::Offline);
+    // It may have meant something else to the program: a real stop still works.
+    let (_, effects) = request(&power, PowerAction::Stop);
+    assert!(effects.contains(&Effect::SendStop { run: RUN }));
+}
+
+#[test]
+fn a_suspended_server_is_stopped_and_not_started() {
+    let suspended = Rules {
+        suspended: true,
+        ..rules()
+    };
+    let (power, effects) = step(running(), Input::Suspend, &suspended);
+    assert!(effects.contains(&Effect::ArmKillTimer {
+        run: RUN,
+        secs: 60,
+        warn: true
+    }));
+    let (power, _) = step(power, ended(0), &suspended);
+    for action in [PowerAction::Start, PowerAction::Restart] {
+        let (_, effects) = step(power.clone(), Input::Request(action), &suspended);
+        assert_eq!(effects, [Effect::Refuse(Refusal::Suspended)]);
+    }
+    let (restarting, _) = request(&running(), PowerAction::Restart);
+    let (restarting, _) = step(restarting, Input::Suspend, &suspended);
+    let (power, _) = step(restarting, ended(0), &suspended);
+    assert_eq!(power.phase.wire(), PowerState::Offline);
+}
+
+#[test]
+fn the_installer_keeps_others_away_and_can_be_killed() {
+    let (power, effects) = step(Power::default(), Input::Install { then_start: true }, &rules());
+    assert_eq!(effects, [Effect::DisarmTimers, Effect::Install]);
+    for action in [PowerAction::Start, PowerAction::Stop, PowerAction::Restart] {
+        assert_eq!(refusal(&request(&power, action).1), Some(&Refusal::Installing));
+    }
+    let (done, effects) = step(power.clone(), Input::InstallEnded { successful: true }, &rules());
+    assert!(effects.contains(&Effect::Launch { run: NEXT }));
+    assert_eq!(done.phase.wire(), PowerState::Starting);
+    let (power, effects) = request(&power, PowerAction::Kill);
+    assert_eq!(effects, [Effect::CancelInstall]);
+    let (power, effects) = step(power, Input::InstallEnded { successful: false }, &rules());
+    assert_eq!((power, effects), (Power::default(), Vec::new()));
+}
+
+#[test]
+fn the_next_life_of_the_node_goes_on_where_the_last_one_was() {
+    let restarting = request(&running(), PowerAction::Restart).0;
+    for power in [running(), restarting, at(Phase::Starting { run: RUN })] {
+        let found = Input::Found {
+            run: RUN,
+            saved: power.phase.saved(),
+            ready: false,
+        };
+        let (after, effects) = step(Power::default(), found, &rules());
+        assert_eq!(after.phase, power.phase);
+        assert_eq!(
+            effects.contains(&Effect::SendStop { run: RUN }),
+            power.phase.wire() == PowerState::Stopping
+        );
+    }
+    assert!(running().phase.saved().wants_start());
+    assert!(
+        !request(&running(), PowerAction::Stop)
+            .0
+            .phase
+            .saved()
+            .wants_start()
+    );
+    assert!(
+        request(&running(), PowerAction::Restart)
+            .0
+            .phase
+            .saved()
+            .wants_start()
+    );
+    assert!(step(running(), ended(1), &rules()).0.phase.saved().wants_start());
+}
+
+#[test]
+fn a_node_that_goes_down_takes_a_restarting_server_with_it() {
+    let (power, _) = request(&running(), PowerAction::Restart);
+    let (power, _) = step(power, Input::Down, &rules());
+    let (power, _) = step(power, ended(0), &rules());
+    assert!(!power.phase.saved().wants_start());
+    assert_eq!(power.phase.wire(), PowerState::Offline);
+}
+
+fn any_run() -> impl Strategy<Value = Uuid> {
+    (1u128..4).prop_map(Uuid::from_u128)
+}
+
+fn any_input() -> impl Strategy<Value = Input> {
+    let action = prop::sample::select(PowerAction::ALL.to_vec());
+    let exit = (any::<u8>(), any::<bool>()).prop_map(|(code, out_of_memory)| Exit {
+        code: Some(i32::from(code % 3)),
+        out_of_memory,
+        ..Exit::default()
+    });
+    prop_oneof![
+        4 => action.prop_map(Input::Request),
+        1 => Just(Input::StopTyped),
+        1 => Just(Input::Suspend),
+        1 => Just(Input::Down),
+        4 => (any_run(), any::<bool>()).prop_map(|(run, ready)| Input::Launched { run, ready }),
+        1 => any_run().prop_map(|run| Input::LaunchFailed { run, reason: "no".into() }),
+        2 => any_run().prop_map(|run| Input::DoneSeen { run }),
+        3 => (any_run(), exit).prop_map(|(run, exit)| Input::Ended { run, exit }),
+        1 => any_run().prop_map(|run| Input::KillWarning { run }),
+        1 => any_run().prop_map(|run| Input::KillDue { run }),
+        1 => any_run().prop_map(|run| Input::DoneOverdue { run }),
+        1 => Just(Input::StartAgain),
+        1 => any::<bool>().prop_map(|then_start| Input::Install { then_start }),
+        1 => any::<bool>().prop_map(|successful| Input::InstallEnded { successful }),
+    ]
+}
+
+/// Names of runs go round, so that inputs often fit the run that is under way.
+fn play(inputs: &[(Input, bool)]) -> (Power, Vec<Effect>) {
+    let mut power = Power::default();
+    let mut all = Vec::new();
+    for (i, (input, suspended)) in inputs.iter().enumerate() {
+        let rules = Rules {
+            now: 1_000 * i as i64,
+            next_run: Uuid::from_u128(1 + (i as u128 % 3)),
+            suspended: *suspended,
+            ..rules()
+        };
+        let before = power.phase.wire();
+        let (next, effects) = step(power.clone(), input.clone(), &rules);
+        let published: Vec<_> = effects
+            .iter()
+            .filter_map(|e| match e {
+                Effect::Publish(state) => Some(*state),
+                _ => None,
+            })
+            .collect();
+        // What is published is what has changed, and its last word is the state.
+        assert_eq!(published.last().copied().unwrap_or(before), next.phase.wire());
+        if refusal(&effects).is_some() {
+            assert_eq!((&next, effects.len()), (&power, 1), "a refusal changes nothing");
+        }
+        if *suspended {
+            assert!(!effects.iter().any(|e| matches!(e, Effect::Launch { .. })));
+        }
+        for effect in &effects {
+            if let Effect::Launch { run } | Effect::SendStop { run } | Effect::ArmKillTimer { run, .. } =
+                effect
+            {
+                assert_eq!(
+                    next.phase.run(),
+                    Some(*run),
+                    "{effect:?} is about the run under way"
+                );
+            }
+        }
+        power = next;
+        all.extend(effects);
+    }
+    (power, all)
+}
+
+proptest! {
+    #[test]
+    fn no_order_of_events_wedges_a_server(inputs in prop::collection::vec((any_input(), any::<bool>()), 0..60)) {
+        let (power, _) = play(&inputs);
+        let (power, effects) = step(power, Input::Request(PowerAction::Kill), &rules());
+        prop_assert_eq!(refusal(&effects), None, "kill is always possible");
+        let asked = effects.iter().any(|e| {
+            matches!(e, Effect::Kill { .. } | Effect::CancelLaunch { .. } | Effect::CancelInstall)
+        });
+        prop_assert_eq!(asked, power.phase != Phase::default() && !matches!(power.phase, Phase::Offline { .. }));
+        // The runtime answers, whichever way.
+        let end = match &power.phase {
+            Phase::Installing { .. } => Input::InstallEnded { successful: true },
+            Phase::Stopping(Stopping { run, live: false, .. }) => {
+                Input::LaunchFailed { run: *run, reason: "called off".into() }
+            }
+            phase => Input::Ended { run: phase.run().unwrap_or_default(), exit: exit(137) },
+        };
+        let (power, effects) = step(power, end, &rules());
+        prop_assert!(matches!(power.phase, Phase::Offline { again: false, .. }), "{:?}", power.phase);
+        let launches = effects.iter().any(|e| matches!(e, Effect::Launch { .. }));
+        prop_assert!(!launches, "nothing follows a kill");
+    }
+
+    #[test]
+    fn a_program_that_was_asked_to_end_has_a_kill_timer(inputs in prop::collection::vec((any_input(), any::<bool>()), 0..60)) {
+        let (power, effects) = play(&inputs);
+        if let Phase::Stopping(stopping) = &power.phase
+            && stopping.live
+            && stopping.why != StopReason::Typed
+        {
+            let last = effects.iter().rev().find_map(|e| match e {
+                Effect::ArmKillTimer { run, .. } => Some(Some(*run)),
+                Effect::DisarmTimers => Some(None),
+                _ => None,
+            });
+            prop_assert_eq!(last, Some(Some(stopping.run)));
+        }
+    }
+}

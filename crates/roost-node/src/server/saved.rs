@@ -1,0 +1,66 @@
+//! What the node writes down of each server, to go on from it in its next life: settings and power.
+
+use super::{definition::Definition, power::Saved};
+use crate::node::Layout;
+use std::{fs, io, path::PathBuf};
+use uuid::Uuid;
+
+/// A server as the disk knows it.
+#[derive(Debug)]
+pub struct Remembered {
+    /// What it is.
+    pub definition: Definition,
+    /// What it did.
+    pub saved: Saved,
+}
+
+/// All servers on disk. One that can't be read is left out and logged: the panel still knows it.
+pub fn load_all(layout: &Layout) -> io::Result<Vec<Remembered>> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(layout.servers())? {
+        let name = entry?.file_name();
+        let Some(uuid) = name.to_str().and_then(|text| Uuid::try_parse(text).ok()) else {
+            continue;
+        };
+        match Definition::load(&settings_path(layout, uuid)) {
+            Ok(definition) => all.push(Remembered {
+                definition,
+                saved: load_power(layout, uuid),
+            }),
+            Err(error) => {
+                tracing::warn!(%uuid, %error, "a server's settings on disk can't be read: left to the panel")
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// Writes the settings down, durably.
+pub fn save_definition(layout: &Layout, definition: &Definition) -> io::Result<()> {
+    crate::node::make_private(&layout.server(definition.uuid))?;
+    definition.save(&settings_path(layout, definition.uuid))
+}
+
+/// What the server did last; offline if that is not known.
+pub fn load_power(layout: &Layout, uuid: Uuid) -> Saved {
+    match fs::read(power_path(layout, uuid)) {
+        Ok(text) => serde_json::from_slice(&text).unwrap_or_default(),
+        Err(_) => Saved::default(),
+    }
+}
+
+/// Writes down what the server does. No fdatasync: after a power cut no program lives anyway.
+pub fn save_power(layout: &Layout, uuid: Uuid, saved: Saved) -> io::Result<()> {
+    let path = power_path(layout, uuid);
+    let new = path.with_extension("new");
+    fs::write(&new, serde_json::to_vec(&saved)?)?;
+    fs::rename(new, path)
+}
+
+fn settings_path(layout: &Layout, uuid: Uuid) -> PathBuf {
+    layout.server(uuid).join("settings.json")
+}
+
+fn power_path(layout: &Layout, uuid: Uuid) -> PathBuf {
+    layout.server(uuid).join("state.json")
+}

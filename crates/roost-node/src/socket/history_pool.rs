@@ -1,0 +1,142 @@
+//! Two threads that read history from disk, so that a shard never waits for one.
+//!
+//! A viewer has at most one job here at a time; its answer goes back to its shard's inbox. How much is asked for, and
+//! when, is decided by the delivery.
+
+use super::{
+    inbox::{Inbox, Post},
+    slots::Key,
+};
+use roost_console::{Console, Cursor};
+use roost_wire::clock::Millis;
+use std::{
+    collections::VecDeque,
+    io,
+    sync::{Arc, Condvar, Mutex, PoisonError},
+    thread::JoinHandle,
+};
+
+const THREADS: usize = 2;
+
+/// What to read, and for whom.
+pub(super) struct Job {
+    pub(super) key: Key,
+    pub(super) console: Arc<Console>,
+    pub(super) inbox: Arc<Inbox>,
+    pub(super) task: Task,
+}
+
+pub(super) enum Task {
+    /// Lines from the cursor on.
+    Lines {
+        read: u16,
+        cursor: Cursor,
+        max_bytes: usize,
+    },
+    /// The first line at or after a time.
+    Floor { from: Millis },
+}
+
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<Job>,
+    is_closed: bool,
+}
+
+#[derive(Default)]
+struct Room {
+    queue: Mutex<Queue>,
+    news: Condvar,
+}
+
+pub(super) struct HistoryPool {
+    room: Arc<Room>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl HistoryPool {
+    pub(super) fn start() -> io::Result<Self> {
+        let room = Arc::new(Room::default());
+        let mut threads = Vec::new();
+        for number in 0..THREADS {
+            let room = Arc::clone(&room);
+            let builder = std::thread::Builder::new().name(format!("history-{number}"));
+            threads.push(builder.spawn(move || work(&room))?);
+        }
+        Ok(Self {
+            room,
+            threads: Mutex::new(threads),
+        })
+    }
+
+    /// Takes a job; one that comes after the end is dropped, with the viewer that it was for.
+    pub(super) fn ask(&self, job: Job) {
+        let mut queue = self.room.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        if !queue.is_closed {
+            queue.jobs.push_back(job);
+            self.room.news.notify_one();
+        }
+    }
+
+    /// Drops what is waiting and ends the threads, after what they are at.
+    pub(super) fn end(&self) {
+        let mut queue = self.room.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.is_closed = true;
+        queue.jobs.clear();
+        drop(queue);
+        self.room.news.notify_all();
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            // A panic there was caught and answered already.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn work(room: &Room) {
+    loop {
+        let mut queue = room.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let job = loop {
+            if queue.is_closed {
+                return;
+            }
+            match queue.jobs.pop_front() {
+                Some(job) => break job,
+                None => queue = room.news.wait(queue).unwrap_or_else(PoisonError::into_inner),
+            }
+        };
+        drop(queue);
+        let Job {
+            key,
+            console,
+            inbox,
+            task,
+        } = job;
+        inbox.post(match task {
+            Task::Lines {
+                read,
+                mut cursor,
+                max_bytes,
+            } => Post::History {
+                key,
+                read,
+                result: guarded(|| {
+                    console
+                        .history(&mut cursor, max_bytes)
+                        .map(|history| (cursor, history))
+                }),
+            },
+            Task::Floor { from } => Post::Floor {
+                key,
+                from,
+                result: guarded(|| console.seq_at(from)),
+            },
+        });
+    }
+}
+
+/// A panic while reading one journal is an error for one viewer, not the end of a thread.
+fn guarded<T>(read: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(read))
+        .unwrap_or_else(|_| Err(io::Error::other("the reader of the journal failed")))
+}

@@ -1,0 +1,489 @@
+//! One shard: a thread with an epoll that owns many viewers.
+//!
+//! ```text
+//!   pump ──news──┐                    ┌── epoll: readable ──> inbound ──> session, actor
+//!   routes ─post─┼──> inbox ──> turn ─┼── epoll: writable ──> delivery (slow path)
+//!   history ─────┘                    ├── news, paced ──────> delivery (one write a viewer)
+//!                                     └── sweep, 5 a second > session (times)
+//! ```
+//!
+//! A turn belongs to one viewer, and a panic in it ends that viewer only. What is said to viewers, and when, is left
+//! to `inbound`, `session` and `delivery`, which add to [`Shard`].
+
+use super::{
+    Ended, Hub,
+    audit::requester,
+    inbox::{Inbox, Mail, Post},
+    slots::{Key, Slots},
+    stream::Stream,
+    viewer::{Mode, Viewer},
+    watchers::{Group, pace},
+};
+use roost_wire::{close::Close, event, frame, node_api::SocketInfo};
+use rustix::event::epoll;
+use serde_json::json;
+use std::{
+    collections::{HashMap, VecDeque},
+    io,
+    os::fd::OwnedFd,
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
+use uuid::Uuid;
+
+/// Between two looks at all viewers' times.
+const SWEEP: Duration = Duration::from_millis(200);
+/// How long a close may take to leave, and the peer to answer it.
+const CLOSING: Duration = Duration::from_secs(3);
+/// How long all of them may take when the node stops.
+const FAREWELL: Duration = Duration::from_millis(800);
+/// Bytes read from a viewer at once, for all viewers in the same buffer.
+const READ_BUFFER: usize = 64 << 10;
+/// Epoll's name for the inbox.
+const BELL: u64 = u64::MAX;
+
+pub(super) struct Shard {
+    pub(super) number: usize,
+    pub(super) hub: Arc<Hub>,
+    pub(super) inbox: Arc<Inbox>,
+    epoll: OwnedFd,
+    pub(super) slots: Slots,
+    pub(super) groups: HashMap<Uuid, Group>,
+    /// Servers whose flush is due.
+    due: Vec<Uuid>,
+    /// Viewers whose live lines wait for a `send logs`, by the time at which they go on without.
+    pub(super) holds: VecDeque<(Instant, Key)>,
+    /// Viewers that have more to get, after others had their turn.
+    pub(super) again: Vec<Key>,
+    /// Room for the keys of one pass.
+    pub(super) keys: Vec<Key>,
+    pub(super) buffer: Vec<u8>,
+    /// When this turn of the loop began.
+    pub(super) now: Instant,
+    next_sweep: Instant,
+    /// Set once the node stops: when the last ones are dropped.
+    farewell: Option<Instant>,
+}
+
+impl Shard {
+    pub(super) fn new(number: usize, hub: Arc<Hub>, inbox: Arc<Inbox>) -> io::Result<Self> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        epoll::add(
+            &epoll,
+            &*inbox,
+            epoll::EventData::new_u64(BELL),
+            epoll::EventFlags::IN,
+        )?;
+        let now = Instant::now();
+        Ok(Self {
+            number,
+            hub,
+            inbox,
+            epoll,
+            slots: Slots::default(),
+            groups: HashMap::new(),
+            due: Vec::new(),
+            holds: VecDeque::new(),
+            again: Vec::new(),
+            keys: Vec::new(),
+            buffer: vec![0; READ_BUFFER],
+            now,
+            next_sweep: now,
+            farewell: None,
+        })
+    }
+
+    /// Serves until the node stops.
+    pub(super) fn run(mut self) {
+        let mut events = Vec::with_capacity(1024);
+        let mut mail = Mail::default();
+        loop {
+            let timeout = if self.inbox.may_sleep() {
+                self.time_to_sleep()
+            } else {
+                Some(Duration::ZERO)
+            };
+            events.clear();
+            let timeout = timeout.and_then(|timeout| timeout.try_into().ok());
+            let buffer = rustix::buffer::spare_capacity(&mut events);
+            match epoll::wait(&self.epoll, buffer, timeout.as_ref()) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => {
+                    tracing::error!(shard = self.number, %error, "can't wait for viewers' sockets, ending this shard");
+                    return;
+                }
+            }
+            self.inbox.is_up();
+            self.now = Instant::now();
+            for event in &events {
+                let epoll::Event { flags, data } = *event;
+                match data.u64() {
+                    BELL => self.inbox.quiet(),
+                    key => self.ready(Key::from_u64(key), flags),
+                }
+            }
+            self.open(&mut mail);
+            self.flush_due();
+            self.release_holds();
+            self.go_on();
+            if self.now >= self.next_sweep {
+                self.sweep();
+            }
+            if self
+                .farewell
+                .is_some_and(|at| self.slots.len() == 0 || self.now >= at)
+            {
+                return;
+            }
+        }
+    }
+
+    /// Until the next thing that happens by time; `None`: for ever.
+    fn time_to_sleep(&self) -> Option<Duration> {
+        if !self.again.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let pending = self.slots.len() > 0 || self.hub.watches.has_unsettled();
+        let sweep = pending.then_some(self.next_sweep);
+        let flush = self
+            .due
+            .iter()
+            .filter_map(|server| self.groups.get(server))
+            .map(|g| g.next_flush)
+            .min();
+        let hold = self.holds.front().map(|(at, _)| *at);
+        let next = [sweep, flush, hold, self.farewell].into_iter().flatten().min()?;
+        Some(next.saturating_duration_since(Instant::now()))
+    }
+
+    fn ready(&mut self, key: Key, flags: epoll::EventFlags) {
+        let is_broken = flags.intersects(epoll::EventFlags::ERR | epoll::EventFlags::HUP);
+        self.turn(key, |shard, viewer| {
+            if flags.contains(epoll::EventFlags::OUT) {
+                shard.writable(viewer)?;
+            }
+            if flags.contains(epoll::EventFlags::IN) {
+                shard.readable(viewer)?;
+            } else if is_broken {
+                return Err(Ended::Lost);
+            }
+            Ok(())
+        });
+    }
+
+    /// One viewer's turn. Whatever goes wrong in it ends this viewer and no other.
+    pub(super) fn turn(&mut self, key: Key, act: impl FnOnce(&mut Self, &mut Viewer) -> Result<(), Ended>) {
+        let Some(mut viewer) = self.slots.take(key) else {
+            return;
+        };
+        let result = self.guarded(&mut viewer, act);
+        let is_kept = match result {
+            Ok(()) => true,
+            Err(why) => self
+                .guarded(&mut viewer, |shard, viewer| shard.end(viewer, why))
+                .is_ok(),
+        };
+        if !is_kept || !self.update_interest(&mut viewer) {
+            self.remove(*viewer);
+            return;
+        }
+        self.slots.put(viewer);
+    }
+
+    fn guarded(
+        &mut self,
+        viewer: &mut Viewer,
+        act: impl FnOnce(&mut Self, &mut Viewer) -> Result<(), Ended>,
+    ) -> Result<(), Ended> {
+        let act = std::panic::AssertUnwindSafe(|| act(self, viewer));
+        std::panic::catch_unwind(act).unwrap_or_else(|_| {
+            tracing::error!(server = %viewer.server, address = %viewer.address, "handling a viewer panicked, ending it");
+            Err(Ended::By(Close::Internal))
+        })
+    }
+
+    fn update_interest(&self, viewer: &mut Viewer) -> bool {
+        let wanted = viewer.wanted_interest();
+        if wanted == viewer.interest {
+            return true;
+        }
+        let mut flags = epoll::EventFlags::empty();
+        flags.set(epoll::EventFlags::IN, wanted.0);
+        flags.set(epoll::EventFlags::OUT, wanted.1);
+        viewer.interest = wanted;
+        epoll::modify(
+            &self.epoll,
+            &viewer.stream,
+            epoll::EventData::new_u64(viewer.key.to_u64()),
+            flags,
+        )
+        .is_ok()
+    }
+
+    /// Does what has come by mail.
+    fn open(&mut self, mail: &mut Mail) {
+        self.inbox.take(mail);
+        for post in mail.posts.drain(..) {
+            match post {
+                Post::Adopt(arrival) => {
+                    let (stream, handle, peer) = *arrival;
+                    self.adopt(stream, handle, peer);
+                }
+                Post::Refused(key, text) => {
+                    self.turn(key, |shard, viewer| shard.tell(viewer, &text));
+                }
+                Post::History { key, read, result } => {
+                    self.turn(key, |shard, viewer| shard.history_came(viewer, read, result));
+                }
+                Post::Floor { key, from, result } => {
+                    self.turn(key, |shard, viewer| shard.floor_came(viewer, from, result));
+                }
+                Post::Close {
+                    filter,
+                    why,
+                    by,
+                    done,
+                } => {
+                    // The asker may have stopped waiting.
+                    let _ = done.send(self.close(&filter, why, by.as_deref()));
+                }
+                Post::List(reply) => {
+                    let _ = reply.send(self.list());
+                }
+                Post::Shutdown => self.shut_down(),
+            }
+        }
+        for server in mail.news.drain(..) {
+            if let Some(group) = self.groups.get_mut(&server).filter(|group| !group.is_due) {
+                group.is_due = true;
+                self.due.push(server);
+            }
+        }
+        for (server, stats) in mail.stats.drain() {
+            self.broadcast_stats(server, &stats);
+        }
+    }
+
+    fn flush_due(&mut self) {
+        let mut later = Vec::new();
+        for server in std::mem::take(&mut self.due) {
+            let Some(group) = self.groups.get_mut(&server) else {
+                continue;
+            };
+            if group.next_flush > self.now {
+                later.push(server);
+                continue;
+            }
+            group.is_due = false;
+            group.next_flush = self.now + pace(group.watch.viewers());
+            let has_more = self.flush(server);
+            if let Some(group) = self.groups.get_mut(&server).filter(|_| has_more) {
+                // A whole pass needs no pause to gather more lines.
+                group.is_due = true;
+                group.next_flush = self.now;
+                later.push(server);
+            }
+        }
+        self.due = later;
+    }
+
+    fn adopt(
+        &mut self,
+        stream: super::Upgraded,
+        handle: crate::server::handle::ServerHandle,
+        peer: super::Peer,
+    ) {
+        let server = handle.uuid;
+        let key = self.slots.reserve();
+        let opened = Stream::new(stream).and_then(|(stream, read)| {
+            let data = epoll::EventData::new_u64(key.to_u64());
+            epoll::add(&self.epoll, &stream, data, epoll::EventFlags::IN)?;
+            Ok((stream, read))
+        });
+        let (stream, read) = match opened {
+            Ok(opened) => opened,
+            Err(error) => {
+                tracing::debug!(%error, %server, address = %peer.address, "a new connection was lost at once");
+                self.slots.release(key);
+                self.hub.watches.leave(server, self.number);
+                return;
+            }
+        };
+        let viewer = Viewer::new(
+            key,
+            server,
+            peer.address,
+            stream,
+            peer.permit,
+            &self.hub.settings,
+            self.now,
+        );
+        self.join_group(key, handle);
+        self.slots.put(Box::new(viewer));
+        let is_stopping = self.farewell.is_some();
+        self.turn(key, |shard, viewer| {
+            if is_stopping {
+                return Err(Ended::By(Close::Restarting));
+            }
+            if let Some(token) = &peer.query_token {
+                shard.authenticate(viewer, token, true)?;
+            }
+            shard.received(viewer, &read)?;
+            // TLS may have decrypted more than the upgrade took.
+            shard.readable(viewer)
+        });
+    }
+
+    fn join_group(&mut self, key: Key, handle: crate::server::handle::ServerHandle) {
+        let server = handle.uuid;
+        let is_stale = |group: &Group| !Arc::ptr_eq(&group.handle.console, &handle.console);
+        if self.groups.get(&server).is_some_and(is_stale) {
+            // The server was removed and made again: those who watch the old one are told so.
+            self.close(&super::Filter::Server(server), Close::Restarting, None);
+            self.groups.remove(&server);
+        }
+        let Some(watch) = self.hub.watches.get(server) else {
+            return;
+        };
+        let now = self.now;
+        let group = self
+            .groups
+            .entry(server)
+            .or_insert_with(|| Group::new(handle, watch, now));
+        group.add(key, &mut self.slots);
+    }
+
+    /// Ends a viewer: at once if its connection is gone, else with a close frame that gets a moment to leave.
+    fn end(&mut self, viewer: &mut Viewer, why: Ended) -> Result<(), Ended> {
+        if viewer.mode == Mode::Closing {
+            return Err(Ended::Lost);
+        }
+        self.part(viewer, &why);
+        let (close, echo) = match why {
+            Ended::Lost => return Err(Ended::Lost),
+            Ended::ByPeer(code) => (None, code),
+            Ended::By(close) | Ended::ByAdmin(close, _) => (Some(close), None),
+        };
+        if close.is_some() {
+            viewer.drop_backlog();
+        }
+        match close {
+            Some(close) => {
+                if close == Close::ServerDeleted {
+                    viewer.queue(event::frame(event::DELETED, &["null"]).into());
+                }
+                viewer.queue(frame::close(close).into());
+            }
+            None => {
+                let mut answer = Vec::new();
+                let payload = echo.map(u16::to_be_bytes);
+                frame::push(
+                    &mut answer,
+                    frame::CLOSE,
+                    payload.as_ref().map_or(&[], |code| code.as_slice()),
+                );
+                viewer.queue(answer.into());
+            }
+        }
+        viewer.deadline = self.now + CLOSING;
+        self.writable(viewer)
+    }
+
+    /// Takes a viewer out of its group and says so to the audit and to the actor.
+    fn part(&mut self, viewer: &mut Viewer, why: &Ended) {
+        viewer.mode = Mode::Closing;
+        let counters = &self.hub.counters;
+        counters.closed.fetch_add(1, Ordering::Relaxed);
+        if let Some(group) = self.groups.get_mut(&viewer.server) {
+            group.remove(viewer.key, &mut self.slots);
+            if viewer.session.is_some() && !group.watch.left() {
+                self.hub.watches.settle_later();
+            }
+            if group.members().is_empty() {
+                self.groups.remove(&viewer.server);
+            }
+        }
+        let Some(session) = viewer.session.take() else {
+            return;
+        };
+        counters.viewers.fetch_sub(1, Ordering::Relaxed);
+        let (code, reason, ended_by) = match why {
+            Ended::Lost => (1006, "connection lost", "network"),
+            Ended::ByPeer(code) => (code.unwrap_or(1005), "", "viewer"),
+            Ended::By(close) => (close.code(), close.reason(), "node"),
+            Ended::ByAdmin(close, by) => (close.code(), close.reason(), by.as_str()),
+        };
+        let seconds = (self.hub.clock.now() - session.since).max(0) / 1000;
+        self.hub.audit.did(
+            &requester(&session, viewer.address),
+            session.socket,
+            viewer.server,
+            "server:websocket.disconnect",
+            json!({"code": code, "reason": reason, "seconds": seconds, "by": ended_by}),
+        );
+    }
+
+    fn remove(&mut self, mut viewer: Viewer) {
+        if viewer.mode != Mode::Closing {
+            self.part(&mut viewer, &Ended::Lost);
+        }
+        self.slots.release(viewer.key);
+        self.hub.watches.leave(viewer.server, self.number);
+    }
+
+    fn sweep(&mut self) {
+        self.next_sweep = self.now + SWEEP;
+        let wall = self.hub.clock.now();
+        let mut keys = std::mem::take(&mut self.keys);
+        keys.clear();
+        keys.extend(self.slots.iter().map(|viewer| viewer.key));
+        for key in keys.drain(..) {
+            self.turn(key, |shard, viewer| shard.look_at_times(viewer, wall));
+        }
+        self.keys = keys;
+        self.hub.watches.settle();
+    }
+
+    fn close(&mut self, filter: &super::Filter, why: Close, by: Option<&str>) -> usize {
+        let chosen: Vec<Key> = self
+            .slots
+            .iter()
+            .filter(|viewer| viewer.mode != Mode::Closing && filter.names(viewer))
+            // An administrator may look at a suspended server.
+            .filter(|viewer| why != Close::Suspended || !viewer.rights().is_admin)
+            .map(|viewer| viewer.key)
+            .collect();
+        for key in &chosen {
+            let ended = by.map_or(Ended::By(why), |by| Ended::ByAdmin(why, by.to_owned()));
+            self.turn(*key, |_, _| Err(ended));
+        }
+        chosen.len()
+    }
+
+    fn list(&self) -> Vec<SocketInfo> {
+        let info = |viewer: &Viewer| {
+            let session = viewer.session.as_ref()?;
+            Some(SocketInfo {
+                id: session.socket,
+                user: session.user,
+                user_name: session.user_name.as_deref().map(str::to_owned),
+                server: viewer.server,
+                address: viewer.address.to_string(),
+                since: session.since,
+                credential: session.credential.as_deref().map(str::to_owned),
+            })
+        };
+        self.slots.iter().filter_map(info).collect()
+    }
+
+    fn shut_down(&mut self) {
+        self.farewell = Some(self.now + FAREWELL);
+        let all: Vec<Key> = self.slots.iter().map(|viewer| viewer.key).collect();
+        for key in all {
+            self.turn(key, |_, viewer| match viewer.mode {
+                Mode::Closing => Ok(()),
+                _ => Err(Ended::By(Close::Restarting)),
+            });
+        }
+    }
+}

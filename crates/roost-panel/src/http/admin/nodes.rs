@@ -1,0 +1,180 @@
+//! Nodes.
+
+use crate::{
+    http::{Admin, ApiError, Body, Identity, Via, problem::ApiResult},
+    panel::App,
+    service::{
+        credentials::address::reachable,
+        nodes::{self, ConfigSettings},
+    },
+    store::NodeRow,
+};
+use axum::{
+    Json,
+    extract::{Path, Query, State},
+    response::IntoResponse,
+};
+use futures_util::future::join_all;
+use http::{StatusCode, header};
+use roost_wire::{
+    admin_api::{NewNode, Node},
+    node_api::SystemInfo,
+    origin::Origin,
+};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+pub(super) struct Reveal {
+    #[serde(default)]
+    reveal: bool,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Force {
+    #[serde(default)]
+    force: bool,
+}
+
+fn shape(node: NodeRow, servers: i64) -> Node {
+    Node {
+        uuid: node.uuid,
+        name: node.name,
+        address: node.address,
+        internal_address: node.internal_address,
+        token_id: node.token_id,
+        token: None,
+        servers: servers.unsigned_abs(),
+        reachable: None,
+        version: None,
+        is_roost: None,
+    }
+}
+
+fn with_answer(mut node: Node, answer: Option<SystemInfo>) -> Node {
+    node.reachable = Some(answer.is_some());
+    if let Some(info) = answer {
+        node.is_roost = Some(info.roost.is_some());
+        node.version = Some(info.roost.unwrap_or(info.version));
+    }
+    node
+}
+
+/// All of them; each is asked whether it is there, all at the same time.
+pub(super) async fn list(State(app): State<App>, _: Admin) -> ApiResult<Json<Vec<Node>>> {
+    let counts = app.store.servers_per_node().await?;
+    let of = |uuid| {
+        counts
+            .iter()
+            .find(|(node, _)| *node == uuid)
+            .map_or(0, |(_, count)| *count)
+    };
+    let rows = app.store.nodes().await?;
+    let answers = join_all(rows.iter().map(|node| nodes::ask(&app, node))).await;
+    let list = rows.into_iter().zip(answers).map(|(node, answer)| {
+        let servers = of(node.uuid);
+        with_answer(shape(node, servers), answer)
+    });
+    Ok(Json(list.collect()))
+}
+
+pub(super) async fn create(
+    State(app): State<App>,
+    Admin(who): Admin,
+    Body(new): Body<NewNode>,
+) -> ApiResult<Json<Node>> {
+    Ok(Json(shape(nodes::add(&app, &who.actor(), &new).await?, 0)))
+}
+
+pub(super) async fn show(
+    State(app): State<App>,
+    Admin(who): Admin,
+    Path(name): Path<String>,
+    Query(wanted): Query<Reveal>,
+) -> ApiResult<Json<Node>> {
+    let node = nodes::by_name(&app, &name).await?;
+    let token = match wanted.reveal {
+        true => Some(nodes::reveal(&app, &who.actor(), &node).await?),
+        false => None,
+    };
+    let servers = app.store.count_servers_of_node(node.uuid).await?;
+    let answer = nodes::ask(&app, &node).await;
+    let mut shown = with_answer(shape(node, servers), answer);
+    shown.token = token;
+    Ok(Json(shown))
+}
+
+pub(super) async fn config(
+    State(app): State<App>,
+    Admin(who): Admin,
+    Path(name): Path<String>,
+    Query(wanted): Query<Reveal>,
+) -> ApiResult<impl IntoResponse> {
+    let node = nodes::by_name(&app, &name).await?;
+    if node.address.is_empty() {
+        return Err(ApiError::new(
+            409,
+            format!(
+                "{} runs inside `roost up`, which starts it with its settings: it has no config.yml.",
+                node.name
+            ),
+        ));
+    }
+    let token = match wanted.reveal {
+        true => Some(nodes::reveal(&app, &who.actor(), &node).await?),
+        false => None,
+    };
+    let remote = own_address(&app, &who);
+    let mut origins = vec![remote.clone()];
+    origins.extend(
+        app.options
+            .allowed_origins
+            .iter()
+            .map(Origin::to_string)
+            .filter(|o| *o != remote),
+    );
+    let text = nodes::config_text(
+        &node,
+        &ConfigSettings {
+            token: token.as_deref(),
+            remote: &remote,
+            allowed_origins: &origins,
+        },
+    );
+    Ok(([(header::CONTENT_TYPE, "text/yaml; charset=utf-8")], text))
+}
+
+/// The panel's public URL; where none is set, the address by which it was asked just now.
+fn own_address(app: &App, who: &Identity) -> String {
+    if let Some(url) = &app.options.public_url {
+        return url.trim_end_matches('/').to_owned();
+    }
+    let asked = who.way.host.as_deref().filter(|_| who.via != Via::Cli);
+    match (asked, app.options.local_listen) {
+        (Some(host), _) => format!("{}://{host}", who.way.scheme),
+        (None, Some(listen)) => format!("http://{}", reachable(listen)),
+        (None, None) => "http://localhost:8080".to_owned(),
+    }
+}
+
+/// `reachable` says whether the node took the new secret by itself.
+pub(super) async fn rotate(
+    State(app): State<App>,
+    Admin(who): Admin,
+    Path(name): Path<String>,
+) -> ApiResult<Json<Node>> {
+    let (node, taken) = nodes::rotate(&app, &who.actor(), &name).await?;
+    let servers = app.store.count_servers_of_node(node.uuid).await?;
+    let mut shown = shape(node, servers);
+    shown.reachable = Some(taken);
+    Ok(Json(shown))
+}
+
+pub(super) async fn remove(
+    State(app): State<App>,
+    Admin(who): Admin,
+    Path(name): Path<String>,
+    Query(wanted): Query<Force>,
+) -> ApiResult<StatusCode> {
+    nodes::remove(&app, &who.actor(), &name, wanted.force).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,87 @@
+//! `GET /api/client/servers/{server}/logs?after=SEQ&lines=N&wait=SECONDS`: lines of the journal, also of a server that
+//! is offline, for whoever may open its console.
+//!
+//! Without `after` the last `lines` (1 to 10,000, default 100). `before` pages back. `stream` names the journal that a
+//! number belongs to. `wait` (0 to 30) waits for a first line. A subuser's lines begin at his grant, unless he holds
+//! `console.history`.
+
+use super::{node_problem, query::Asked};
+use crate::{
+    http::{Allowed, ApiError, allowed::OpenConsole},
+    node_client::{LINES_MAX, NodeError},
+    panel::App,
+};
+use axum::{
+    Json,
+    extract::{FromRequestParts, State},
+};
+use http::request::Parts;
+use roost_wire::node_api::{JournalPage, JournalQuery, Source};
+
+/// The handler.
+pub async fn read(
+    State(app): State<App>,
+    allowed: Allowed<OpenConsole>,
+    asked: Asked,
+    parts: Parts,
+) -> Result<Json<JournalPage>, ApiError> {
+    allowed.require_not_suspended()?;
+    let query = JournalQuery {
+        stream: asked.parsed("stream", "the UUID of a journal")?,
+        after: asked.parsed("after", "a sequence number")?,
+        before: asked.parsed("before", "a sequence number")?,
+        lines: asked
+            .parsed::<u32>("lines", "a number from 1 to 10000")?
+            .map(|n| n.clamp(1, LINES_MAX)),
+        wait: asked
+            .parsed::<u32>("wait", "a number of seconds from 0 to 30")?
+            .map(|n| n.min(30)),
+        since: allowed.access.history_from,
+    };
+    if query.after.is_some() && query.before.is_some() {
+        return Err(ApiError::new(
+            400,
+            "Give `after` to go on or `before` to page back, not both.",
+        ));
+    }
+    let target = node_problem::target(&app, &allowed)?;
+    let mut page = match app
+        .node_client
+        .journal(&target, allowed.server.uuid, &query)
+        .await
+    {
+        Ok(page) => page,
+        Err(NodeError::UnknownServer { .. }) => {
+            // Either the server is not there, or the daemon has no such route.
+            return Err(match app.node_client.server(&target, allowed.server.uuid).await {
+                Ok(_) => ApiError::new(
+                    501,
+                    "This server's node is not Roost's: it keeps no journal to read from.",
+                ),
+                Err(error) => node_problem::problem(&allowed, &error),
+            });
+        }
+        Err(error) => return Err(node_problem::problem(&allowed, &error)),
+    };
+    if query.wait.is_some_and(|seconds| seconds > 0) {
+        still_allowed(&app, parts, &allowed).await?;
+    }
+    if !allowed.access.rights.sees_install() {
+        page.data.retain(|line| line.source != Source::Install);
+    }
+    Ok(Json(page))
+}
+
+/// Access may have ended while the node was waiting for a line: all of it is looked up again.
+async fn still_allowed(app: &App, mut parts: Parts, before: &Allowed<OpenConsole>) -> Result<(), ApiError> {
+    let now = Allowed::<OpenConsole>::from_request_parts(&mut parts, app).await?;
+    now.require_not_suspended()?;
+    if now.access == before.access {
+        Ok(())
+    } else {
+        Err(ApiError::new(
+            403,
+            "Your access to this server has changed: ask again.",
+        ))
+    }
+}

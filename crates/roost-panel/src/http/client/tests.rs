@@ -1,0 +1,6 @@
+//! The client API through the whole router, with a real small node behind it.
+
+mod console;
+mod servers;
+mod subusers;
+mod websocket;

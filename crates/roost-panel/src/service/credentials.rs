@@ -1,0 +1,178 @@
+//! Console credentials: a token for one user and one server, once its node has said that it knows the server.
+//!
+//! ```text
+//!   node resolved? ── no ──► 500        known? ── no ──► 200 unavailable
+//!        │ pre-flight, shared, 2 s         │
+//!        └── away ──► 502                  └── sign ─► audit row on disk ─► token and socket
+//! ```
+//!
+//! What a token holds is `roost_wire::token`'s business; who may ask for one was decided before, by `access`.
+
+pub mod address;
+
+use super::{
+    ServiceError,
+    access::Access,
+    audit::{self, Actor},
+    nodes,
+    secrets::random_alphanumeric,
+};
+use crate::{
+    node_client::{NodeError, NodeTarget, SAID_MAX, one_line},
+    panel::App,
+    store::{NodeRow, ServerRow, StoreError},
+};
+use address::{own_address, socket_url};
+use roost_wire::{
+    client_api::{Credentials, Diagnostics, UNAVAILABLE, Unavailable},
+    peer::Way,
+    power::PowerState,
+    token::{Claims, Grant},
+};
+use uuid::Uuid;
+
+/// The audit's word for credentials that were handed out.
+pub const ISSUED: &str = "server:websocket.credentials";
+
+/// Who asks for the credentials of which server.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// Who.
+    pub user: Uuid,
+    /// His name.
+    pub user_name: &'a str,
+    /// Public id of the session or key.
+    pub credential: &'a str,
+    /// As the audit names him.
+    pub actor: &'a Actor,
+    /// The server.
+    pub server: &'a ServerRow,
+    /// His rights on it.
+    pub access: &'a Access,
+    /// How the request came in; `None` for the Unix socket.
+    pub way: Option<&'a Way>,
+}
+
+/// What is answered with status 200.
+#[derive(Debug)]
+pub enum Answer {
+    /// Token and socket.
+    Issued(Credentials),
+    /// The node does not know the server.
+    Unavailable(Unavailable),
+}
+
+/// Why there are no credentials.
+#[derive(Debug, thiserror::Error)]
+pub enum NoCredentials {
+    /// The server has no node, or its node no address.
+    #[error("Node not available: Server has no resolved Wings node")]
+    NoNode,
+    /// The node can't be asked.
+    #[error("Failed to prepare websocket session: {0}")]
+    Node(NodeError),
+    /// Something failed in here.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+}
+
+impl From<StoreError> for NoCredentials {
+    fn from(error: StoreError) -> Self {
+        Self::Service(error.into())
+    }
+}
+
+/// A server's node, as far as it is known: where browsers and the panel reach it.
+struct Resolved<'a> {
+    row: &'a NodeRow,
+    target: NodeTarget,
+    public: String,
+}
+
+/// Asks the node, signs, records, and only then answers.
+pub async fn issue(app: &App, asked: Asked<'_>) -> Result<Answer, NoCredentials> {
+    let node = resolve(app, &asked).ok_or(NoCredentials::NoNode)?;
+    let socket = socket_url(&node.public, asked.server.uuid).ok_or(NoCredentials::NoNode)?;
+    match app.node_client.server(&node.target, asked.server.uuid).await {
+        Ok(detail) => note_state(app, asked.server, detail.state).await,
+        Err(NodeError::UnknownServer { said }) => {
+            return Ok(Answer::Unavailable(unavailable(asked.server, node.row, &said)));
+        }
+        Err(other) => return Err(NoCredentials::Node(other)),
+    }
+    let unique_id = random_alphanumeric(16)?;
+    let grant = Grant {
+        server: asked.server.uuid,
+        user: asked.user,
+        user_name: asked.user_name,
+        permissions: asked.access.rights.clone(),
+        credential: asked.credential,
+        history_from: asked.access.history_from,
+        issuer: app.options.public_url.as_deref().unwrap_or(&node.public),
+        audience: &node.public,
+        unique_id,
+    };
+    let token = Claims::new(grant, app.options.clock.now_secs())
+        .sign(&node.target.secret)
+        .map_err(|error| ServiceError::Internal(format!("a token could not be signed: {error}")))?;
+    app.store
+        .record(audit::entry(app, asked.actor, ISSUED).on(asked.server))
+        .await?;
+    Ok(Answer::Issued(Credentials::new(token, socket)))
+}
+
+fn resolve<'a>(app: &App, asked: &Asked<'a>) -> Option<Resolved<'a>> {
+    let row = asked.server.node_row.as_ref()?;
+    let target = match nodes::target(app, row) {
+        Ok(target) => target?,
+        Err(error) => {
+            tracing::error!(node = %row.name, %error, "a node can't be used");
+            return None;
+        }
+    };
+    Some(Resolved {
+        row,
+        target,
+        public: public_address(app, row, asked.way)?,
+    })
+}
+
+/// Where browsers reach the node. The panel's own has no address of its own: it is where the panel is.
+fn public_address(app: &App, node: &NodeRow, way: Option<&Way>) -> Option<String> {
+    if !node.address.is_empty() {
+        return Some(node.address.clone());
+    }
+    let listen = app.options.local_listen.filter(|_| node.name == nodes::LOCAL)?;
+    let url = app.options.public_url.clone();
+    Some(url.unwrap_or_else(|| own_address(way, listen)))
+}
+
+fn unavailable(server: &ServerRow, node: &NodeRow, said: &str) -> Unavailable {
+    Unavailable {
+        unavailable: true,
+        message: UNAVAILABLE.to_owned(),
+        diagnostics: Diagnostics {
+            error: one_line(&format!("404: {said}"), SAID_MAX),
+            server_uuid: server.uuid,
+            server_identifier: Some(server.identifier.clone()),
+            node_id: Some(node.uuid.to_string()),
+            server_status: server.state.map(|state| state.as_str().to_owned()),
+        },
+    }
+}
+
+/// Keeps the state that a node told, for the time when it can't be asked. It is only a memory: that it could not be
+/// written is logged and stops nothing.
+pub async fn note_state(app: &App, server: &ServerRow, state: PowerState) {
+    if server.state == Some(state) {
+        return;
+    }
+    let noted = async {
+        let mut tx = app.store.begin().await?;
+        tx.set_state(server.uuid, state).await?;
+        tx.commit().await
+    };
+    if let Err(error) = noted.await {
+        tracing::warn!(server = %server.identifier, %error, "a server's state could not be noted");
+    }
+}

@@ -1,0 +1,111 @@
+//! Whose a server is, and on which node it can be.
+
+use crate::{
+    node_client::NodeTarget,
+    panel::App,
+    service::{
+        Result, ServiceError,
+        accounts::{self, CLI},
+        audit::Actor,
+        nodes::{self, LOCAL},
+    },
+    store::{NodeRow, ServerRow, UserRow},
+};
+use roost_wire::remote::Runtime;
+
+/// The owner by name; where none is named, whoever asks, and for the command line the first administrator.
+pub(super) async fn owner(app: &App, actor: &Actor, named: Option<&str>) -> Result<UserRow> {
+    if let Some(name) = named {
+        return accounts::by_name(app, name).await;
+    }
+    let asking = actor
+        .user
+        .as_ref()
+        .map(|(uuid, _)| *uuid)
+        .filter(|uuid| *uuid != CLI);
+    if let Some(uuid) = asking
+        && let Some(user) = app.store.user(uuid).await?
+    {
+        return Ok(user);
+    }
+    let first = app
+        .store
+        .users()
+        .await?
+        .into_iter()
+        .filter(|u| u.admin)
+        .min_by_key(|u| u.number);
+    first.ok_or_else(|| {
+        ServiceError::Invalid("owner: there is no administrator yet; name somebody.".to_owned())
+    })
+}
+
+/// The node by name; where none is named, the only one, else `local`.
+pub(super) async fn node(app: &App, named: Option<&str>) -> Result<NodeRow> {
+    if let Some(name) = named {
+        return nodes::by_name(app, name).await;
+    }
+    let mut all = app.store.nodes().await?;
+    if all.len() == 1 {
+        return Ok(all.remove(0));
+    }
+    if let Some(local) = all.iter().find(|n| n.name == LOCAL) {
+        return Ok(local.clone());
+    }
+    let names: Vec<&str> = all.iter().map(|n| n.name.as_str()).collect();
+    Err(ServiceError::Invalid(if names.is_empty() {
+        "node: there is none yet; add one with `roost node add`.".to_owned()
+    } else {
+        format!("node: there are several, name one of {}.", names.join(", "))
+    }))
+}
+
+/// The node that a server without one is to get.
+pub(super) async fn new_node(app: &App, server: &ServerRow, named: Option<&str>) -> Result<Option<NodeRow>> {
+    let Some(name) = named else { return Ok(None) };
+    let node = nodes::by_name(app, name).await?;
+    match &server.node_row {
+        None => Ok(Some(node)),
+        Some(own) if own.uuid == node.uuid => Ok(None),
+        Some(own) => Err(ServiceError::Invalid(format!(
+            "node: {} is on {} and can't be moved.",
+            server.identifier, own.name
+        ))),
+    }
+}
+
+/// Whether this node can run this server, by asking the node; gives what the administrator should know.
+pub(super) async fn fits(app: &App, node: &NodeRow, server: &ServerRow) -> Result<(NodeTarget, Vec<String>)> {
+    let target = nodes::target(app, node)?
+        .ok_or_else(|| ServiceError::Node(format!("The node {} has no address.", node.name)))?;
+    let system = app.node_client.system(&target).await.map_err(|error| {
+        ServiceError::Node(format!(
+            "The node {} could not be asked: {}.",
+            node.name,
+            error.detail()
+        ))
+    })?;
+    if system.roost.is_some() {
+        return Ok((target, Vec::new()));
+    }
+    if server.runtime == Runtime::Process {
+        return Err(ServiceError::Invalid(format!(
+            "image: --image is needed on a node that is not Roost ({} runs another daemon, version {}).",
+            node.name, system.version
+        )));
+    }
+    if server.dir.is_some() {
+        return Err(ServiceError::Invalid(format!(
+            "dir: only Roost's own node takes a directory ({} runs another daemon).",
+            node.name
+        )));
+    }
+    let mut warnings = Vec::new();
+    if !server.command.is_empty() {
+        warnings.push(format!(
+            "{} is not a Roost node: the image's own program runs there, and finds the command in STARTUP.",
+            node.name
+        ));
+    }
+    Ok((target, warnings))
+}

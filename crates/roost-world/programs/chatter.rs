@@ -1,0 +1,122 @@
+//! A server for tests: writes numbered lines at a steady rate and does what its console says. Standard library only,
+//! so that it can be linked statically and run in an empty container.
+//!
+//!     chatter [--rate LINES_PER_SECOND] [--size BYTES] [--count LINES] [--done TEXT]
+//!
+//! A line is `L<number> <nanoseconds since the epoch> <padding>`. Console: `say TEXT`, `burst N`, `rate N`, `raw HEX`,
+//! `exit CODE`, `abort`, `spawn` (a child that outlives it), `grow MIB`, `stop`.
+
+use std::io::{BufRead, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+struct Lines {
+    next: u64,
+    size: usize,
+}
+
+impl Lines {
+    fn write(&mut self, count: u64) {
+        let mut out = Vec::new();
+        let stdout = std::io::stdout();
+        for _ in 0..count {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos());
+            let begin = out.len();
+            let _ = write!(out, "L{} {now} ", self.next);
+            while out.len() - begin < self.size {
+                out.push(b'.');
+            }
+            out.push(b'\n');
+            self.next += 1;
+            if out.len() > 60_000 {
+                let _ = stdout.lock().write_all(&out);
+                out.clear();
+            }
+        }
+        let mut lock = stdout.lock();
+        let _ = lock.write_all(&out);
+        let _ = lock.flush();
+    }
+}
+
+fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes());
+    let _ = out.write_all(b"\n");
+    let _ = out.flush();
+}
+
+fn main() {
+    let args: Vec<String> = std::env::args().collect();
+    let option = |name: &str| args.iter().position(|a| a == name).and_then(|i| args.get(i + 1).cloned());
+    let number = |name: &str, default: u64| option(name).and_then(|t| t.parse().ok()).unwrap_or(default);
+    let rate = Arc::new(AtomicU64::new(number("--rate", 0)));
+    let count = number("--count", u64::MAX);
+    let lines = Arc::new(Mutex::new(Lines { next: 1, size: number("--size", 80) as usize }));
+    if let Some(done) = option("--done") {
+        say(&done);
+    }
+    let (console_lines, console_rate) = (Arc::clone(&lines), Arc::clone(&rate));
+    std::thread::spawn(move || console(&console_lines, &console_rate));
+
+    let mut written = 0;
+    let mut due = 0.0_f64;
+    let mut last = Instant::now();
+    loop {
+        std::thread::sleep(Duration::from_micros(900));
+        let now = Instant::now();
+        due += now.duration_since(last).as_secs_f64() * rate.load(Ordering::Relaxed) as f64;
+        last = now;
+        let whole = (due as u64).min(count - written);
+        if whole > 0 {
+            due -= whole as f64;
+            written += whole;
+            if let Ok(mut lines) = lines.lock() {
+                lines.write(whole);
+            }
+        }
+    }
+}
+
+fn console(lines: &Mutex<Lines>, rate: &AtomicU64) {
+    let mut held: Vec<Vec<u8>> = Vec::new();
+    for line in std::io::stdin().lock().lines() {
+        let Ok(line) = line else { break };
+        let (word, rest) = line.split_once(' ').unwrap_or((&line, ""));
+        match word {
+            "say" => say(&format!("said {rest}")),
+            "burst" => {
+                if let (Ok(n), Ok(mut lines)) = (rest.parse(), lines.lock()) {
+                    lines.write(n);
+                }
+            }
+            "rate" => rate.store(rest.parse().unwrap_or(0), Ordering::Relaxed),
+            "raw" => {
+                let bytes: Vec<u8> =
+                    (0..rest.len() / 2).filter_map(|i| u8::from_str_radix(&rest[2 * i..2 * i + 2], 16).ok()).collect();
+                let mut out = std::io::stdout().lock();
+                let _ = out.write_all(&bytes);
+                let _ = out.flush();
+            }
+            "exit" => std::process::exit(rest.parse().unwrap_or(0)),
+            "abort" => std::process::abort(),
+            "spawn" => {
+                let child = std::process::Command::new("/bin/sh").args(["-c", "exec sleep 1000"]).spawn();
+                say(&format!("spawned {}", child.map_or(0, |c| c.id())));
+            }
+            "grow" => {
+                held.push(vec![1; rest.parse::<usize>().unwrap_or(1) << 20]);
+                say(&format!("grown {rest}"));
+            }
+            "stop" => {
+                say("stopping");
+                std::process::exit(0);
+            }
+            "" => {}
+            other => say(&format!("unknown command {other}")),
+        }
+    }
+    // The console is gone: a game server would go on, and so does this one.
+    let _ = held;
+}

@@ -1,0 +1,117 @@
+//! The floor: one thread that writes ready-made frames to bare sockets, one write a socket a tick. What fan-out costs
+//! where nothing else is done.
+
+use super::{Seen, cpu, swarm::Swarm};
+use rustix::event::epoll;
+use std::{
+    io::Write,
+    net::{TcpListener, TcpStream},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+/// What the floor costs.
+#[derive(Debug)]
+pub struct Floor {
+    /// CPU microseconds a delivery.
+    pub cpu_us: f64,
+    /// What its viewers saw.
+    pub seen: Seen,
+}
+
+/// Measures it for this long.
+pub fn measure(
+    viewers: usize,
+    lines_per_second: u64,
+    size: usize,
+    tick: Duration,
+    time: Duration,
+) -> anyhow::Result<Floor> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    let mut inside = Vec::new();
+    let mut outside = Vec::new();
+    for _ in 0..viewers {
+        outside.push(TcpStream::connect(address)?);
+        let (stream, _) = listener.accept()?;
+        stream.set_nodelay(true)?;
+        stream.set_nonblocking(true)?;
+        inside.push(stream);
+    }
+    let mut swarm = Swarm::of(outside)?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let (cpu, delivered) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let writer = {
+        let (stop, cpu, delivered) = (Arc::clone(&stop), Arc::clone(&cpu), Arc::clone(&delivered));
+        std::thread::spawn(move || write_all(inside, lines_per_second, size, tick, &stop, &cpu, &delivered))
+    };
+    let seen = swarm.watch(time)?;
+    stop.store(true, Ordering::Relaxed);
+    let _ = writer.join();
+    let cpu_us =
+        cpu.load(Ordering::Relaxed) as f64 / 1000.0 / delivered.load(Ordering::Relaxed).max(1) as f64;
+    Ok(Floor { cpu_us, seen })
+}
+
+fn write_all(
+    mut sockets: Vec<TcpStream>,
+    rate: u64,
+    size: usize,
+    tick: Duration,
+    stop: &AtomicBool,
+    cpu: &AtomicU64,
+    delivered: &AtomicU64,
+) {
+    let Ok(timer) = epoll::create(epoll::CreateFlags::CLOEXEC) else {
+        return;
+    };
+    let padding = ".".repeat(size);
+    let (begun, cpu_before) = (Instant::now(), cpu::thread_nanos());
+    let (mut number, mut next) = (0_u64, Instant::now() + tick);
+    let mut nothing = Vec::with_capacity(1);
+    while !stop.load(Ordering::Relaxed) {
+        let left = next.saturating_duration_since(Instant::now());
+        if !left.is_zero() {
+            let timeout = rustix::time::Timespec {
+                tv_sec: 0,
+                tv_nsec: i64::from(left.subsec_nanos()),
+            };
+            let _ = epoll::wait(
+                &timer,
+                rustix::buffer::spare_capacity(&mut nothing),
+                Some(&timeout),
+            );
+            continue;
+        }
+        next += tick;
+        let due = (begun.elapsed().as_secs_f64() * rate as f64) as u64;
+        let mut frames = Vec::new();
+        while number < due {
+            number += 1;
+            let line = format!("L{number} {} ", now());
+            let line = format!("{line}{}", &padding[..size.saturating_sub(line.len())]);
+            frames.extend_from_slice(&roost_wire::event::frame(
+                roost_wire::event::CONSOLE_OUTPUT,
+                &[&line],
+            ));
+            delivered.fetch_add(sockets.len() as u64, Ordering::Relaxed);
+        }
+        for socket in &mut sockets {
+            let _ = socket.write(&frames);
+        }
+    }
+    cpu.store(cpu::thread_nanos() - cpu_before, Ordering::Relaxed);
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a measurement needs the machine's own clock"
+)]
+fn now() -> u128 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| d.as_nanos())
+}

@@ -1,0 +1,233 @@
+//! Many classic viewers on one thread: raw sockets, an epoll, every line's number checked, latencies sampled.
+
+use super::Seen;
+use anyhow::{Context, bail, ensure};
+use rustix::event::epoll;
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    os::fd::OwnedFd,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+/// In front of each line in a classic frame.
+const PREFIX: &[u8] = b"{\"event\":\"console output\",\"args\":[\"L";
+/// Every so many lines of a viewer, its latency is taken.
+const SAMPLE: u64 = 7;
+
+struct Viewer {
+    stream: TcpStream,
+    rest: Vec<u8>,
+    next: Option<u64>,
+}
+
+/// The viewers.
+pub struct Swarm {
+    epoll: OwnedFd,
+    viewers: Vec<Viewer>,
+    buffer: Vec<u8>,
+}
+
+impl Swarm {
+    /// Opens `count` sockets to a node and authenticates each with the same token.
+    pub fn join(count: usize, address: SocketAddr, path: &str, token: &str) -> anyhow::Result<Self> {
+        let mut swarm = Self::empty()?;
+        for _ in 0..count {
+            let mut stream = TcpStream::connect(address)?;
+            stream.set_nodelay(true)?;
+            stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+            let request = format!(
+                "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+            );
+            stream.write_all(request.as_bytes())?;
+            stream.write_all(&masked(&format!("{{\"event\":\"auth\",\"args\":[\"{token}\"]}}")))?;
+            // Any event after `auth` ends the wait for `send logs`.
+            stream.write_all(&masked("{\"event\":\"send stats\",\"args\":[null]}"))?;
+            let mut rest = Vec::new();
+            while !contains(&rest, b"auth success") {
+                let mut piece = [0; 4096];
+                let n = stream.read(&mut piece).context("waiting for auth success")?;
+                ensure!(n > 0, "the node closed: {}", String::from_utf8_lossy(&rest));
+                rest.extend_from_slice(&piece[..n]);
+            }
+            let head = rest
+                .windows(4)
+                .position(|w| w == b"\r\n\r\n")
+                .context("no end of headers")?;
+            rest.drain(..head + 4);
+            swarm.add(stream, rest)?;
+        }
+        Ok(swarm)
+    }
+
+    /// Takes raw sockets on which frames come at once (the floor's).
+    pub fn of(streams: Vec<TcpStream>) -> anyhow::Result<Self> {
+        let mut swarm = Self::empty()?;
+        for stream in streams {
+            swarm.add(stream, Vec::new())?;
+        }
+        Ok(swarm)
+    }
+
+    fn empty() -> anyhow::Result<Self> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        Ok(Self {
+            epoll,
+            viewers: Vec::new(),
+            buffer: vec![0; 256 * 1024],
+        })
+    }
+
+    fn add(&mut self, stream: TcpStream, rest: Vec<u8>) -> anyhow::Result<()> {
+        stream.set_nonblocking(true)?;
+        let data = epoll::EventData::new_u64(self.viewers.len() as u64);
+        epoll::add(&self.epoll, &stream, data, epoll::EventFlags::IN)?;
+        self.viewers.push(Viewer {
+            stream,
+            rest,
+            next: None,
+        });
+        Ok(())
+    }
+
+    /// Types one line as the first viewer.
+    pub fn command(&mut self, text: &str) -> anyhow::Result<()> {
+        let frame = masked(&format!("{{\"event\":\"send command\",\"args\":[\"{text}\"]}}"));
+        let first = self.viewers.first_mut().context("no viewer")?;
+        first.stream.write_all(&frame)?;
+        Ok(())
+    }
+
+    /// Reads for this long.
+    pub fn watch(&mut self, time: Duration) -> anyhow::Result<Seen> {
+        self.watch_until(time, u64::MAX)
+    }
+
+    /// Reads until this many lines came, for at most this long.
+    pub fn watch_until(&mut self, time: Duration, lines: u64) -> anyhow::Result<Seen> {
+        let mut seen = Seen::default();
+        let until = Instant::now() + time;
+        let mut ready = Vec::with_capacity(1024);
+        while seen.lines < lines {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            ready.clear();
+            let timeout = rustix::time::Timespec {
+                tv_sec: 0,
+                tv_nsec: i64::from(left.subsec_nanos()).min(50_000_000),
+            };
+            match epoll::wait(
+                &self.epoll,
+                rustix::buffer::spare_capacity(&mut ready),
+                Some(&timeout),
+            ) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+            for event in &ready {
+                let at = event.data.u64() as usize;
+                read(&mut self.viewers[at], &mut self.buffer, &mut seen)?;
+            }
+        }
+        seen.latency_us.sort_unstable();
+        Ok(seen)
+    }
+}
+
+fn read(viewer: &mut Viewer, buffer: &mut [u8], seen: &mut Seen) -> anyhow::Result<()> {
+    let held = viewer.rest.len();
+    buffer[..held].copy_from_slice(&viewer.rest);
+    let n = match viewer.stream.read(&mut buffer[held..]) {
+        Ok(0) => bail!("the node closed a viewer"),
+        Ok(n) => n,
+        Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => return Ok(()),
+        Err(e) => return Err(e.into()),
+    };
+    let now = wall_nanos();
+    let bytes = &buffer[..held + n];
+    let mut at = 0;
+    while let Some((begin, end)) = frame(bytes, at) {
+        line(&bytes[begin..end], viewer, now, seen);
+        at = end;
+    }
+    viewer.rest.clear();
+    viewer.rest.extend_from_slice(&bytes[at..]);
+    Ok(())
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a measurement needs the machine's own clock"
+)]
+fn wall_nanos() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| d.as_nanos() as u64)
+}
+
+/// Payload of the whole frame at `at`, if it is all there.
+fn frame(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
+    let head = bytes.get(at..at + 2)?;
+    let (begin, len) = match head[1] {
+        126 => (
+            at + 4,
+            usize::from(u16::from_be_bytes(bytes.get(at + 2..at + 4)?.try_into().ok()?)),
+        ),
+        127 => (
+            at + 10,
+            u64::from_be_bytes(bytes.get(at + 2..at + 10)?.try_into().ok()?) as usize,
+        ),
+        short => (at + 2, usize::from(short)),
+    };
+    (begin + len <= bytes.len()).then_some((begin, begin + len))
+}
+
+fn line(payload: &[u8], viewer: &mut Viewer, now: u64, seen: &mut Seen) {
+    let Some(text) = payload.strip_prefix(PREFIX) else {
+        return;
+    };
+    let (number, rest) = digits(text);
+    seen.lines += 1;
+    match viewer.next {
+        Some(next) if next != number => seen.faults += number.abs_diff(next).max(1),
+        _ => {}
+    }
+    viewer.next = Some(number + 1);
+    if number % SAMPLE == 0 {
+        let (written, _) = digits(&rest[1..]);
+        seen.latency_us.push(now.saturating_sub(written) / 1000);
+    }
+}
+
+fn digits(text: &[u8]) -> (u64, &[u8]) {
+    let end = text
+        .iter()
+        .position(|b| !b.is_ascii_digit())
+        .unwrap_or(text.len());
+    (
+        text[..end]
+            .iter()
+            .fold(0_u64, |n, b| n.wrapping_mul(10).wrapping_add(u64::from(b - b'0'))),
+        &text[end..],
+    )
+}
+
+/// A client's text frame, masked with zeros.
+fn masked(text: &str) -> Vec<u8> {
+    let mut out = vec![0x81];
+    if text.len() < 126 {
+        out.push(0x80 | text.len() as u8);
+    } else {
+        out.push(0x80 | 126);
+        out.extend_from_slice(&(text.len() as u16).to_be_bytes());
+    }
+    out.extend_from_slice(&[0; 4]);
+    out.extend_from_slice(text.as_bytes());
+    out
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|w| w == part)
+}

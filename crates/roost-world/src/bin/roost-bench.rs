@@ -1,0 +1,243 @@
+//! `./bench`: the figures of this machine, each beside its bar and, where there is one, beside the floor of the same run.
+#![expect(clippy::print_stdout, reason = "printing is its business")]
+
+use anyhow::{Context, ensure};
+use roost_world::{
+    Roost,
+    bench::{cpu, floor, swarm::Swarm},
+    http::Person,
+};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+/// One fan-out row.
+struct Row {
+    viewers: usize,
+    rate: u64,
+    tick: Duration,
+    bar_cpu: f64,
+    bar_median_ms: Option<f64>,
+    bar_p99_ms: f64,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let short = std::env::args().any(|a| a == "--short");
+    let time = Duration::from_secs(if short { 4 } else { 10 });
+    println!(
+        "Lines of 80 bytes from a real process, through keeper and journal, to real sockets. CPU counts every Roost process.\n"
+    );
+    println!(
+        "{:<34} {:>9} {:>12} {:>9} {:>7} {:>10} {:>9}",
+        "fan-out", "delivered", "CPU/delivery", "floor", "ratio", "median ms", "p99 ms"
+    );
+    let rows = [
+        Row {
+            viewers: 1000,
+            rate: 1000,
+            tick: Duration::from_millis(10),
+            bar_cpu: 1.5,
+            bar_median_ms: None,
+            bar_p99_ms: 50.0,
+        },
+        Row {
+            viewers: 30,
+            rate: 1000,
+            tick: Duration::from_micros(500),
+            bar_cpu: 1.5,
+            bar_median_ms: Some(0.2),
+            bar_p99_ms: 1.0,
+        },
+        Row {
+            viewers: 1,
+            rate: 1000,
+            tick: Duration::from_micros(500),
+            bar_cpu: f64::INFINITY,
+            bar_median_ms: Some(0.15),
+            bar_p99_ms: 0.5,
+        },
+    ];
+    let mut wrong = Vec::new();
+    for row in &rows {
+        fan_out(row, time, &mut wrong).await?;
+    }
+    println!();
+    burst(if short { 100_000 } else { 200_000 }, &mut wrong).await?;
+    idle(if short { 500 } else { 2000 }).await?;
+    ready()?;
+    println!();
+    ensure!(
+        wrong.is_empty(),
+        "lines are missing or doubled: {}",
+        wrong.join("; ")
+    );
+    println!("Every line that was counted arrived once and in order.");
+    Ok(())
+}
+
+struct Stage {
+    roost: Roost,
+    address: SocketAddr,
+    path: String,
+    token: String,
+}
+
+async fn stage(chatter: &str) -> anyhow::Result<Stage> {
+    let roost = Roost::start()?;
+    roost.json(&[
+        "server",
+        "create",
+        "bench",
+        "--command",
+        &roost.chatter(chatter),
+        "--start",
+    ])?;
+    let (token, socket) = Person::sign_in(&roost, "admin")
+        .await?
+        .credentials("bench")
+        .await?;
+    let (_, rest) = socket.split_once("://").context("socket")?;
+    let (address, path) = rest.split_once('/').context("socket")?;
+    Ok(Stage {
+        address: address.parse()?,
+        path: format!("/{path}"),
+        token,
+        roost,
+    })
+}
+
+impl Stage {
+    fn swarm(&self, viewers: usize) -> anyhow::Result<Swarm> {
+        Swarm::join(viewers, self.address, &self.path, &self.token)
+    }
+
+    /// CPU seconds of every process of this Roost, its servers not counted.
+    fn cpu(&self) -> f64 {
+        let keepers = cpu::keepers(&self.roost.data());
+        self.roost
+            .pid()
+            .into_iter()
+            .chain(keepers)
+            .map(cpu::seconds)
+            .sum()
+    }
+}
+
+async fn fan_out(row: &Row, time: Duration, wrong: &mut Vec<String>) -> anyhow::Result<()> {
+    let stage = stage(&format!("--rate {}", row.rate)).await?;
+    let mut swarm = stage.swarm(row.viewers)?;
+    swarm.watch(Duration::from_millis(1500))?;
+    let (before, begun) = (stage.cpu(), Instant::now());
+    let seen = swarm.watch(time)?;
+    let (used, took) = (stage.cpu() - before, begun.elapsed().as_secs_f64());
+    drop(swarm);
+    drop(stage);
+    let floor = floor::measure(row.viewers, row.rate, 80, row.tick, time / 2)?;
+    let wanted = row.rate as f64 * took * row.viewers as f64;
+    let cpu_us = used * 1e6 / seen.lines.max(1) as f64;
+    let ratio = cpu_us / floor.cpu_us;
+    let (median, p99) = (seen.latency_ms(0.5), seen.latency_ms(0.99));
+    println!(
+        "{:<34} {:>8.1}% {:>9.2} us {:>6.2} us {:>6.2}x {:>10.2} {:>9.2}   bar: {}{}p99 {} ms{}",
+        format!("{} viewers x {} lines/s", row.viewers, row.rate),
+        100.0 * (seen.lines as f64 / wanted).min(1.0),
+        cpu_us,
+        floor.cpu_us,
+        ratio,
+        median,
+        p99,
+        if row.bar_cpu.is_finite() {
+            format!("{}x, ", row.bar_cpu)
+        } else {
+            String::new()
+        },
+        row.bar_median_ms
+            .map(|m| format!("median {m}, "))
+            .unwrap_or_default(),
+        row.bar_p99_ms,
+        if ratio <= row.bar_cpu && p99 <= row.bar_p99_ms && row.bar_median_ms.is_none_or(|m| median <= m) {
+            ""
+        } else {
+            "  (not reached)"
+        },
+    );
+    println!(
+        "{:<34} {:>9} {:>12} {:>9} {:>7} {:>10.2} {:>9.2}",
+        "  the floor's own latency",
+        "",
+        "",
+        "",
+        "",
+        floor.seen.latency_ms(0.5),
+        floor.seen.latency_ms(0.99)
+    );
+    if seen.faults > 0 {
+        wrong.push(format!("{} faults at {} viewers", seen.faults, row.viewers));
+    }
+    Ok(())
+}
+
+async fn burst(lines: u64, wrong: &mut Vec<String>) -> anyhow::Result<()> {
+    let stage = stage("").await?;
+    let mut swarm = stage.swarm(1)?;
+    swarm.watch(Duration::from_millis(300))?;
+    let begun = Instant::now();
+    swarm.command(&format!("burst {lines}"))?;
+    let seen = swarm.watch_until(Duration::from_secs(60), lines)?;
+    let took = begun.elapsed().as_secs_f64();
+    println!(
+        "burst of {lines} lines to one viewer: {:.1} % delivered, {:.0} lines/s",
+        100.0 * seen.lines as f64 / lines as f64,
+        seen.lines as f64 / took
+    );
+    if seen.faults > 0 || seen.lines != lines {
+        wrong.push(format!(
+            "{} faults and {} of {lines} lines in the burst",
+            seen.faults, seen.lines
+        ));
+    }
+    Ok(())
+}
+
+async fn idle(viewers: usize) -> anyhow::Result<()> {
+    let stage = stage("").await?;
+    let pid = stage.roost.pid().context("not running")?;
+    let warm = stage.swarm(50)?;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let before = cpu::resident_bytes(pid)?;
+    let swarm = stage.swarm(viewers)?;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let grown = cpu::resident_bytes(pid)?.saturating_sub(before);
+    println!(
+        "idle viewer: {:.1} KiB of memory (over {viewers}; bar: 8)",
+        grown as f64 / 1024.0 / viewers as f64
+    );
+    let keepers = cpu::keepers(&stage.roost.data());
+    for keeper in keepers {
+        println!(
+            "keeper: {:.2} MiB private (bar: 2)",
+            cpu::private_bytes(keeper)? as f64 / f64::from(1 << 20)
+        );
+    }
+    println!(
+        "roost up with one server and {} viewers: {:.1} MiB resident",
+        viewers + 50,
+        cpu::resident_bytes(pid)? as f64 / f64::from(1 << 20)
+    );
+    drop((swarm, warm));
+    Ok(())
+}
+
+fn ready() -> anyhow::Result<()> {
+    let mut roost = Roost::start()?;
+    roost.terminate()?;
+    let begun = Instant::now();
+    roost.up()?;
+    println!(
+        "roost up on an existing data directory: ready in {:.2} s (bar: 1)",
+        begun.elapsed().as_secs_f64()
+    );
+    Ok(())
+}

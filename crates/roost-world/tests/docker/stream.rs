@@ -1,0 +1,88 @@
+//! A container's output: whole, through its keeper, whatever becomes of the node.
+
+use crate::world::{Stream, World};
+use roost_node::runtime::docker::Engine;
+
+#[tokio::test]
+async fn a_burst_of_20000_lines_comes_whole_and_in_order() {
+    let world = World::script("i=0; while [ $i -lt 20000 ]; do i=$((i+1)); echo line $i; done").await;
+    let said = world.run().await;
+    let lines: Vec<_> = said.lines().collect();
+    assert_eq!(lines.len(), 20_000);
+    for (i, line) in lines.iter().enumerate() {
+        assert_eq!(*line, format!("line {}", i + 1));
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn the_first_byte_is_seen_because_the_keeper_is_there_before_the_start() {
+    for _ in 0..5 {
+        let world = World::script("echo first").await;
+        assert_eq!(world.run().await, "first\r\n");
+        world.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_survives_its_node_and_is_found_again() {
+    let world =
+        World::script("echo before; read line; echo $line; read line; echo then $line; sleep 60").await;
+    let mut stream = world.begin().await;
+    stream.expect("before");
+    let (pid, seen) = (stream.pid, stream.text.len() as u64);
+    stream.type_line("said before");
+    // The node dies here: its link ends, and nobody reads what comes.
+    drop(stream);
+
+    let engine = Engine::connect(world.engine.socket().to_str().unwrap())
+        .await
+        .unwrap();
+    let all = engine.find().await.unwrap();
+    let found = all
+        .iter()
+        .find(|found| found.server == world.uuid())
+        .expect("it is found");
+    assert_eq!((found.run, found.pid), (Some(world.launch.run), pid));
+    assert_eq!(found.ended, None);
+    let taken = engine
+        .take_up(&world.launch, &crate::world::keepers())
+        .await
+        .unwrap()
+        .expect("it is taken up");
+    assert_eq!((taken.running.run, taken.hole), (world.launch.run, None));
+    let mut stream = Stream::open_at(taken.running, world.launch.run, seen);
+    stream.expect("said before");
+    stream.type_line("after");
+    stream.expect("then after");
+    assert!(
+        !stream.text.contains("before\r\nsaid"),
+        "from where the node was: {:?}",
+        stream.text
+    );
+    world.end().await;
+}
+
+#[tokio::test]
+async fn what_a_server_said_last_is_there_for_the_next_node() {
+    let world = World::script("echo ready; read line; echo last words; exit 9").await;
+    let mut stream = world.begin().await;
+    stream.expect("ready");
+    let seen = stream.text.len() as u64;
+    stream.type_line("go");
+    drop(stream);
+    let ended = world.engine.wait_exit(world.uuid()).await;
+    assert_eq!(ended.code, Some(9));
+
+    let taken = world
+        .engine
+        .take_up(&world.launch, &crate::world::keepers())
+        .await
+        .unwrap()
+        .expect("its keeper lives");
+    let mut stream = Stream::open_at(taken.running, world.launch.run, seen);
+    stream.finish();
+    assert!(stream.text.contains("last words"), "{:?}", stream.text);
+    assert_eq!(world.engine.found(world.uuid()).await.unwrap().ended, Some(ended));
+    world.end().await;
+}

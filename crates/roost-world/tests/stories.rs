@@ -1,0 +1,257 @@
+//! Kill, restart, come back: what happens to lines and servers when parts of Roost go away.
+
+use anyhow::{Context, ensure};
+use roost_world::{Roost, Viewer, http::Person};
+use serde_json::Value;
+use std::time::Duration;
+
+type Told = anyhow::Result<()>;
+
+/// The numbers of chatter's lines in the journal, in order.
+fn numbers(roost: &Roost, server: &str) -> anyhow::Result<Vec<u64>> {
+    let lines = roost.json_lines(&["server", "logs", server, "--all"])?;
+    let mut joined: Vec<String> = Vec::new();
+    let mut last_open = false;
+    for line in lines.iter().filter(|l| l["source"] == "output") {
+        let text = line["text"].as_str().context("no text")?;
+        match joined.last_mut() {
+            Some(last) if last_open => last.push_str(text),
+            _ => joined.push(text.to_owned()),
+        }
+        last_open = line["open"] == true;
+    }
+    Ok(joined
+        .iter()
+        .filter_map(|l| l.strip_prefix('L')?.split(' ').next()?.parse().ok())
+        .collect())
+}
+
+fn assert_each_once(numbers: &[u64]) -> Told {
+    for (at, number) in numbers.iter().enumerate() {
+        ensure!(
+            *number == at as u64 + 1,
+            "line {} is followed by {number} (of {})",
+            at,
+            numbers.len()
+        );
+    }
+    Ok(())
+}
+
+fn pid(roost: &Roost, server: &str) -> anyhow::Result<u64> {
+    roost.json(&["server", "show", server])?["pid"]
+        .as_u64()
+        .context("the server has no pid")
+}
+
+#[tokio::test]
+async fn a_killed_node_loses_no_line_and_no_server() -> Told {
+    let mut roost = Roost::start()?;
+    roost.json(&[
+        "server",
+        "create",
+        "busy",
+        "--command",
+        &roost.chatter("--rate 1000"),
+        "--start",
+    ])?;
+    let before = pid(&roost, "busy")?;
+    let rounds = if std::env::var_os("ROOST_TEST_LONG").is_some() {
+        20
+    } else {
+        3
+    };
+    for round in 1..=rounds {
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        roost.kill()?;
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        roost.up()?;
+        assert_eq!(pid(&roost, "busy")?, before, "round {round}: another process");
+    }
+    let admin = Person::sign_in(&roost, "admin").await?;
+    let mut viewer = Viewer::join(&admin, "busy").await?;
+    viewer.send("send command", &["rate 0"]).await?;
+    viewer.send("send command", &["say the end"]).await?;
+    viewer.line(|l| l == "said the end").await?;
+    let numbers = numbers(&roost, "busy")?;
+    ensure!(numbers.len() > 1000 * rounds, "only {} lines", numbers.len());
+    assert_each_once(&numbers)
+}
+
+#[tokio::test]
+async fn servers_run_on_when_up_ends_and_down_ends_them_all() -> Told {
+    let mut roost = Roost::start()?;
+    roost.json(&[
+        "server",
+        "create",
+        "one",
+        "--command",
+        &roost.chatter("--done up"),
+        "--done",
+        "up",
+        "--stop",
+        "stop",
+        "--start",
+    ])?;
+    let before = pid(&roost, "one")?;
+    let (code, took) = roost.terminate()?;
+    assert_eq!(code, Some(0), "{}", roost.log());
+    ensure!(took < Duration::from_secs(10), "SIGTERM took {took:?}");
+    ensure!(
+        roost.log().contains("run on"),
+        "it does not say that servers run on:\n{}",
+        roost.log()
+    );
+    roost.up()?;
+    assert_eq!(pid(&roost, "one")?, before);
+    let output = roost.cli(&["down"])?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    ensure!(
+        output.status.success() && text.contains("one"),
+        "{text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    ensure!(
+        !std::path::Path::new(&format!("/proc/{before}")).exists(),
+        "the server still lives"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_viewer_that_does_not_read_delays_nobody() -> Told {
+    let roost = Roost::start()?;
+    roost.json(&[
+        "server",
+        "create",
+        "loud",
+        "--command",
+        &roost.chatter(""),
+        "--start",
+    ])?;
+    let admin = Person::sign_in(&roost, "admin").await?;
+    let mut stalled = Vec::new();
+    for _ in 0..5 {
+        stalled.push(Viewer::join(&admin, "loud").await?);
+    }
+    let mut good = Viewer::join(&admin, "loud").await?;
+    good.send("send command", &["burst 50000"]).await?;
+    good.send("send command", &["say done"]).await?;
+    let mut next = 1;
+    loop {
+        let line = good.line(|l| l.starts_with('L') || l == "said done").await?;
+        if line == "said done" {
+            break;
+        }
+        ensure!(
+            line.starts_with(&format!("L{next} ")),
+            "expected line {next}, got {line}"
+        );
+        next += 1;
+    }
+    assert_eq!(next, 50_001);
+    // And those who stood still read everything as well, once they go on.
+    let mut late = stalled.pop().context("nobody stalled")?;
+    for n in 1..=50_000_u32 {
+        let line = late.line(|l| l.starts_with('L')).await?;
+        ensure!(
+            line.starts_with(&format!("L{n} ")),
+            "the late viewer expected line {n}, got {line}"
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn history_and_live_lines_meet_without_a_seam() -> Told {
+    let roost = Roost::start()?;
+    roost.json(&[
+        "server",
+        "create",
+        "busy",
+        "--command",
+        &roost.chatter("--rate 2000"),
+        "--start",
+    ])?;
+    let admin = Person::sign_in(&roost, "admin").await?;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    for _ in 0..10 {
+        let mut viewer = Viewer::join(&admin, "busy").await?;
+        viewer.send("send logs", &[]).await?;
+        let first = viewer.line(|l| l.starts_with('L')).await?;
+        let mut next: u64 = first[1..].split(' ').next().context("no number")?.parse()?;
+        for _ in 0..400 {
+            next += 1;
+            let line = viewer.line(|l| l.starts_with('L')).await?;
+            ensure!(
+                line.starts_with(&format!("L{next} ")),
+                "expected line {next}, got {line}"
+            );
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_crash_is_said_and_the_server_comes_back() -> Told {
+    let roost = Roost::start()?;
+    roost.json(&[
+        "server",
+        "create",
+        "frail",
+        "--command",
+        &roost.chatter("--done up"),
+        "--start",
+    ])?;
+    let admin = Person::sign_in(&roost, "admin").await?;
+    let mut viewer = Viewer::join(&admin, "frail").await?;
+    viewer.send("send command", &["exit 3"]).await?;
+    viewer.line(|l| l.contains("Daemon") && l.contains('3')).await?;
+    viewer
+        .wait_for("status", |s| s == "running")
+        .await
+        .context("it was not started again")?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_bot_reads_the_answer_to_its_command() -> Told {
+    let roost = Roost::start()?;
+    roost.json(&[
+        "server",
+        "create",
+        "quiet",
+        "--command",
+        &roost.chatter(""),
+        "--start",
+    ])?;
+    let (bot, key) = Person::with_key(&roost, "admin")?;
+    ensure!(key.len() == 48 && key.starts_with("ptlc_"), "{key}");
+    let answer = bot
+        .post(
+            "/api/client/servers/quiet/command",
+            &serde_json::json!({"command": "say 42"}),
+        )
+        .await?;
+    assert_eq!((answer.status, answer.text.as_str()), (204, ""));
+    let header = |name: &str| {
+        answer
+            .headers
+            .get(name)
+            .and_then(|v| v.to_str().ok())
+            .map(str::to_owned)
+    };
+    let (stream, seq) = (
+        header("roost-stream").context("no Roost-Stream")?,
+        header("roost-seq").context("no Roost-Seq")?,
+    );
+    let page: Value = bot
+        .get(&format!(
+            "/api/client/servers/quiet/logs?stream={stream}&after={seq}&wait=5"
+        ))
+        .await?
+        .json();
+    assert_eq!(page["data"][0]["text"], "said 42", "{page}");
+    assert_eq!(page["gap"], Value::Null);
+    Ok(())
+}

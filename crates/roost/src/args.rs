@@ -1,0 +1,423 @@
+//! The command line: every verb with its options, and nothing of what they do.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Exit codes, shown below the help.
+pub const EXIT_CODES: &str = "Exit codes:
+  0  done
+  1  it failed; the message says why
+  2  the command line is wrong
+  3  no Roost here, or it can't be reached
+  4  no such user, key, node, server or socket
+  5  not signed in, or not allowed
+  6  refused as things stand (the message says what to change)
+
+Settings: `roost config`. Everything else: README.md and docs/.";
+
+/// The live console for game servers.
+#[derive(Debug, Parser)]
+#[command(name = "roost", version, after_help = EXIT_CODES, propagate_version = true, disable_help_subcommand = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub verb: Verb,
+    #[command(flatten)]
+    pub everywhere: Everywhere,
+}
+
+/// Options that stand anywhere.
+#[derive(Debug, Clone, Args)]
+pub struct Everywhere {
+    /// Data directory [default: /var/lib/roost as root, else ./data]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "ROOST_DATA",
+        hide_env_values = true
+    )]
+    pub data: Option<PathBuf>,
+    /// Print JSON; errors go to stderr as JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Start panel and node in one process
+    Up(Up),
+    /// Stop the node and its servers
+    Down(Down),
+    /// Start the panel alone
+    Panel(WithConfig),
+    /// Start a node's daemon alone
+    Daemon(WithConfig),
+    /// List every setting with its value, default and source
+    Config,
+    /// Sign in to a panel on another machine
+    Login(Login),
+    /// Watch and drive a server's console
+    Attach(ServerName),
+    /// Accounts
+    #[command(subcommand)]
+    User(User),
+    /// API keys
+    #[command(subcommand)]
+    Key(Key),
+    /// Nodes
+    #[command(subcommand)]
+    Node(Node),
+    /// Servers
+    #[command(subcommand)]
+    Server(Box<Server>),
+    /// What was done, by whom, from where
+    #[command(subcommand)]
+    Audit(Audit),
+    /// Live consoles
+    #[command(subcommand)]
+    Socket(Socket),
+    /// The demo server: a chat lobby with a console
+    Lobby(Lobby),
+}
+
+/// What `up` listens on and how it is reached.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Listening {
+    /// Address and port [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<String>,
+    /// Public address, such as https://console.example.com
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// Certificate chain (PEM)
+    #[arg(long, value_name = "FILE")]
+    pub tls_cert: Option<String>,
+    /// Key (PEM)
+    #[arg(long, value_name = "FILE")]
+    pub tls_key: Option<String>,
+    /// Network whose forwarded headers are believed (again for more)
+    #[arg(long, value_name = "CIDR")]
+    pub trusted_proxy: Vec<String>,
+    /// Another web page that may open consoles (again for more)
+    #[arg(long, value_name = "URL")]
+    pub allow_origin: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Up {
+    #[command(flatten)]
+    pub listening: Listening,
+    /// Name of the first administrator [default: admin]
+    #[arg(long, value_name = "NAME")]
+    pub admin: Option<String>,
+    /// File with the first administrator's password [default: one is made]
+    #[arg(long, value_name = "FILE")]
+    pub admin_password_file: Option<PathBuf>,
+    /// Make no demo server
+    #[arg(long)]
+    pub no_demo: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Down {
+    /// Also remove all that Roost made, after asking
+    #[arg(long)]
+    pub purge: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct WithConfig {
+    /// Settings [default: roost.toml in the data directory for the panel, /etc/pterodactyl/config.yml for the daemon]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Login {
+    /// Address of the panel
+    pub url: String,
+    /// Account [default: asked for]
+    #[arg(long)]
+    pub user: Option<String>,
+    /// File with the password [default: asked for]
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct ServerName {
+    /// Identifier, UUID or its first 8 digits
+    pub server: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum User {
+    /// Make an account
+    Create {
+        name: String,
+        #[arg(long)]
+        email: Option<String>,
+        /// Administrator
+        #[arg(long)]
+        admin: bool,
+        /// File with the password [default: asked for]
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
+    },
+    /// Set a password
+    Password {
+        name: String,
+        /// File with the password [default: asked for]
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
+    },
+    /// List accounts
+    List,
+    /// Delete an account
+    Delete { name: String },
+    /// Make an API key and print it once
+    Key {
+        name: String,
+        #[arg(long, default_value = "")]
+        description: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Key {
+    /// Make an API key and print it once
+    Create {
+        user: String,
+        #[arg(long, default_value = "")]
+        description: String,
+    },
+    /// List API keys
+    List { user: Option<String> },
+    /// Revoke a key; its consoles end
+    Revoke { identifier: String },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Node {
+    /// Add a node
+    Add {
+        name: String,
+        /// As browsers reach it
+        #[arg(long, value_name = "URL")]
+        address: String,
+        /// As the panel reaches it, where that differs
+        #[arg(long, value_name = "URL")]
+        internal_address: Option<String>,
+    },
+    /// List nodes
+    List,
+    /// Show a node
+    Show {
+        name: String,
+        /// With its secret
+        #[arg(long)]
+        reveal_token: bool,
+    },
+    /// Print the config.yml with which the node's daemon starts
+    Config {
+        name: String,
+        /// With its secret
+        #[arg(long)]
+        reveal_token: bool,
+    },
+    /// Replace a node's secret without a gap
+    Rotate { name: String },
+    /// Remove a node
+    Remove {
+        name: String,
+        /// Its servers stay, without a node
+        #[arg(long)]
+        force: bool,
+    },
+}
+
+/// Options of `create` and `set`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ServerOptions {
+    /// Program and arguments, split like a shell would; no shell runs
+    #[arg(long, value_name = "CMD")]
+    pub command: Option<String>,
+    /// Run in Docker, from this image
+    #[arg(long, value_name = "IMAGE")]
+    pub image: Option<String>,
+    /// STARTUP for the image's own program
+    #[arg(long, value_name = "TEXT")]
+    pub startup: Option<String>,
+    /// When the image is pulled [default: missing]
+    #[arg(long, value_parser = ["missing", "always", "never"])]
+    pub pull: Option<String>,
+    /// Owner [default: the first administrator]
+    #[arg(long, value_name = "USER")]
+    pub owner: Option<String>,
+    /// Node [default: the only one, or local]
+    #[arg(long, value_name = "NODE")]
+    pub node: Option<String>,
+    /// A directory of your own; never deleted nor chowned
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// A port (again for more); the first one is the main one
+    #[arg(long, value_name = "[IP:]PORT")]
+    pub port: Vec<String>,
+    /// Memory limit in MiB; 0 for none
+    #[arg(long, value_name = "MIB")]
+    pub memory: Option<i64>,
+    /// CPU limit in per cent of one core; 0 for none
+    #[arg(long, value_name = "PERCENT")]
+    pub cpu: Option<i64>,
+    /// Disk limit in MiB; 0 for none
+    #[arg(long, value_name = "MIB")]
+    pub disk: Option<i64>,
+    /// Text of the line that means: running (`regex:` before it for an expression)
+    #[arg(long, value_name = "TEXT")]
+    pub done: Option<String>,
+    /// Command that stops it, or ^C
+    #[arg(long, value_name = "TEXT|^C")]
+    pub stop: Option<String>,
+    /// Seconds before a stop turns into a kill [default: 600]
+    #[arg(long, value_name = "S")]
+    pub stop_timeout: Option<u64>,
+    /// Environment (again for more)
+    #[arg(long, value_name = "K=V")]
+    pub env: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Server {
+    /// Make a server
+    Create {
+        name: String,
+        #[command(flatten)]
+        options: ServerOptions,
+        /// Start it at once
+        #[arg(long)]
+        start: bool,
+    },
+    /// Change a server; holds from the next start
+    Set {
+        server: String,
+        #[command(flatten)]
+        options: ServerOptions,
+    },
+    /// List servers
+    List,
+    /// Show a server
+    Show(ServerName),
+    /// Start
+    Start(ServerName),
+    /// Stop
+    Stop(ServerName),
+    /// Stop, then start
+    Restart(ServerName),
+    /// End at once
+    Kill(ServerName),
+    /// Forbid it to run
+    Suspend(ServerName),
+    /// Allow it again
+    Unsuspend(ServerName),
+    /// Stop and remove it with its history and the directory that Roost made
+    Delete {
+        server: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Type a line
+    Send {
+        server: String,
+        #[arg(allow_hyphen_values = true)]
+        text: String,
+    },
+    /// Print the console's history
+    Logs {
+        server: String,
+        /// Go on with new lines
+        #[arg(long, short)]
+        follow: bool,
+        /// How many lines
+        #[arg(long, short = 'n', default_value_t = 100, conflicts_with = "all")]
+        lines: u32,
+        /// The whole history
+        #[arg(long)]
+        all: bool,
+        /// Erase lines older than this (RFC 3339 time, or an age such as 30d, 12h)
+        #[arg(long, value_name = "TIME", conflicts_with_all = ["follow", "all"])]
+        erase_before: Option<String>,
+    },
+    /// Give somebody rights on a server
+    Grant {
+        server: String,
+        user: String,
+        #[arg(required = true)]
+        permissions: Vec<String>,
+    },
+    /// Take all of somebody's rights on a server away
+    Revoke { server: String, user: String },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Audit {
+    /// List what was done
+    List {
+        #[arg(long)]
+        server: Option<String>,
+        #[arg(long)]
+        user: Option<String>,
+        /// RFC 3339 time, or an age such as 30d, 12h
+        #[arg(long, value_name = "TIME")]
+        since: Option<String>,
+        #[arg(long, short = 'n', default_value_t = 100)]
+        lines: u32,
+        /// Go on with new rows
+        #[arg(long, short)]
+        follow: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Socket {
+    /// List live consoles
+    List {
+        #[arg(long)]
+        server: Option<String>,
+    },
+    /// End one
+    End { id: String },
+}
+
+#[derive(Debug, Args)]
+pub struct Lobby {
+    /// Address that players join
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDR")]
+    pub listen: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn data_and_json_stand_anywhere() {
+        for words in [
+            &["roost", "--json", "--data", "/d", "user", "list"][..],
+            &["roost", "user", "--data", "/d", "list", "--json"],
+            &["roost", "user", "list", "--json", "--data", "/d"],
+        ] {
+            let cli = Cli::try_parse_from(words).unwrap();
+            assert!(cli.everywhere.json && cli.everywhere.data.is_some(), "{words:?}");
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! The terminal of `roost attach`: lines scroll above one prompt line, in the terminal's own scrollback. Raw mode is
+//! undone when the screen is dropped, and by a panic.
+
+use crate::output::{plain, shown};
+use crossterm::{cursor, queue, style, terminal};
+use std::io::{Stdout, Write};
+
+/// A terminal in raw mode.
+pub struct Screen {
+    out: Stdout,
+    prompt: String,
+    line: (String, usize),
+}
+
+impl Screen {
+    /// Takes the terminal.
+    pub fn open() -> std::io::Result<Self> {
+        terminal::enable_raw_mode()?;
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            let _ = terminal::disable_raw_mode();
+            before(info);
+        }));
+        Ok(Self {
+            out: std::io::stdout(),
+            prompt: String::new(),
+            line: (String::new(), 0),
+        })
+    }
+
+    /// A line of the server's.
+    pub fn output(&mut self, text: &str) -> std::io::Result<()> {
+        self.above(&shown(text, true))
+    }
+
+    /// A word of Roost's own, told apart from what a server can print by its place and inverse colour.
+    pub fn note(&mut self, text: &str) -> std::io::Result<()> {
+        self.above(&format!("\x1b[7m roost \x1b[0m {}", plain(text)))
+    }
+
+    fn above(&mut self, line: &str) -> std::io::Result<()> {
+        queue!(
+            self.out,
+            cursor::MoveToColumn(0),
+            terminal::Clear(terminal::ClearType::CurrentLine),
+            style::Print(line),
+            style::Print("\r\n")
+        )
+    }
+
+    /// What stands in front of the typed line.
+    pub fn prompt(&mut self, text: String) {
+        self.prompt = text;
+    }
+
+    /// The typed line and the cursor's place in it, in characters.
+    pub fn line(&mut self, text: String, at: usize) {
+        self.line = (text, at);
+    }
+
+    /// Draws the prompt line and sends everything to the terminal. A line longer than the terminal shows the part
+    /// around its cursor.
+    pub fn draw(&mut self) -> std::io::Result<()> {
+        let columns = usize::from(terminal::size()?.0).max(20);
+        let prompt = plain(&self.prompt);
+        let room = columns.saturating_sub(prompt.chars().count() + 1).max(10);
+        let (text, at) = (&self.line.0, self.line.1);
+        let from = at.saturating_sub(room.saturating_sub(1));
+        let part: String = text.chars().skip(from).take(room).collect();
+        let column = u16::try_from(prompt.chars().count() + at - from).unwrap_or(u16::MAX);
+        queue!(
+            self.out,
+            cursor::MoveToColumn(0),
+            terminal::Clear(terminal::ClearType::CurrentLine),
+            style::SetAttribute(style::Attribute::Bold),
+            style::Print(&prompt),
+            style::SetAttribute(style::Attribute::Reset),
+            style::Print(part),
+            cursor::MoveToColumn(column)
+        )?;
+        self.out.flush()
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        let _ = queue!(
+            self.out,
+            cursor::MoveToColumn(0),
+            terminal::Clear(terminal::ClearType::CurrentLine)
+        );
+        let _ = self.out.flush();
+        let _ = terminal::disable_raw_mode();
+    }
+}

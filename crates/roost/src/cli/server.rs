@@ -1,0 +1,295 @@
+//! `roost server`, all but its history.
+
+use super::{Context, confirm, history, server_options};
+use crate::{
+    args::Server as Verb,
+    client::segment,
+    failure::Failure,
+    output::{local_time, or_dash},
+};
+use roost_wire::{
+    admin_api::{Grant, GrantRequest, NewServer, Server},
+    power::{PowerAction, PowerState},
+};
+use std::time::{Duration, Instant};
+
+/// Runs one verb.
+pub async fn run(verb: Verb, cx: &Context) -> Result<(), Failure> {
+    match verb {
+        Verb::Create { name, options, start } => {
+            let new = NewServer {
+                name,
+                identifier: None,
+                settings: server_options::settings(options)?,
+                start,
+            };
+            let server: Server = cx.panel.post("/api/admin/servers", &new).await?;
+            cx.out.value(&server, created)
+        }
+        Verb::Set { server, options } => {
+            let patch = server_options::settings(options)?;
+            let server: Server = cx
+                .panel
+                .ask(http::Method::PATCH, &admin(&server, ""), Some(&patch))
+                .await?;
+            cx.out.value(&server, |s| {
+                with_warnings(
+                    format!("{} is changed; it holds from the next start.", s.identifier),
+                    s,
+                )
+            })
+        }
+        Verb::List => list(cx).await,
+        Verb::Show(name) => {
+            let server: Server = cx.panel.get(&admin(&name.server, "")).await?;
+            cx.out.value(&server, show)
+        }
+        Verb::Start(name) => power(&name.server, PowerAction::Start, cx).await,
+        Verb::Stop(name) => power(&name.server, PowerAction::Stop, cx).await,
+        Verb::Restart(name) => power(&name.server, PowerAction::Restart, cx).await,
+        Verb::Kill(name) => power(&name.server, PowerAction::Kill, cx).await,
+        Verb::Suspend(name) => {
+            let server: Server = cx
+                .panel
+                .post(&admin(&name.server, "/suspend"), &serde_json::json!({}))
+                .await?;
+            cx.out.value(&server, |s| {
+                format!(
+                    "{} is suspended: it is stopped, and its consoles have ended.",
+                    s.identifier
+                )
+            })
+        }
+        Verb::Unsuspend(name) => {
+            let server: Server = cx
+                .panel
+                .post(&admin(&name.server, "/unsuspend"), &serde_json::json!({}))
+                .await?;
+            cx.out
+                .value(&server, |s| format!("{} may run again.", s.identifier))
+        }
+        Verb::Delete { server, yes } => {
+            confirm(
+                &format!("Delete {server} with its history and the directory that Roost made?"),
+                yes,
+            )?;
+            cx.panel.delete(&admin(&server, "")).await?;
+            cx.out.done(
+                &format!("{server} is deleted."),
+                serde_json::json!({"server": server}),
+            )
+        }
+        Verb::Send { server, text } => history::send(&server, text, cx).await,
+        Verb::Logs {
+            server,
+            follow,
+            lines,
+            all,
+            erase_before,
+        } => match erase_before {
+            Some(time) => history::erase(&server, &time, cx).await,
+            None => history::logs(&server, (!all).then_some(lines), follow, cx).await,
+        },
+        Verb::Grant {
+            server,
+            user,
+            permissions,
+        } => {
+            let path = admin(&server, &format!("/grants/{}", segment(&user)));
+            let grant: Grant = cx
+                .panel
+                .ask(http::Method::PUT, &path, Some(&GrantRequest { permissions }))
+                .await?;
+            cx.out.value(&grant, |g| {
+                format!("{} holds on {server}: {}", g.user, g.permissions.join(", "))
+            })
+        }
+        Verb::Revoke { server, user } => {
+            cx.panel
+                .delete(&admin(&server, &format!("/grants/{}", segment(&user))))
+                .await?;
+            cx.out.done(
+                &format!(
+                    "{user} has no rights on {server} any more; consoles of this user there have ended."
+                ),
+                serde_json::json!({"server": server, "user": user}),
+            )
+        }
+    }
+}
+
+async fn list(cx: &Context) -> Result<(), Failure> {
+    let servers: Vec<Server> = cx.panel.get("/api/admin/servers").await?;
+    if servers.is_empty() && !cx.out.json {
+        return cx.out.line("No servers yet. Make one: roost server create my-server --command './start.sh' --dir /srv/game --start");
+    }
+    cx.out.table(
+        &servers,
+        &["server", "state", "owner", "node", "runs", "name"],
+        |s| {
+            let state = s.state.map_or("unknown", PowerState::as_str);
+            let runs = s.image.clone().unwrap_or_else(|| s.command.join(" "));
+            vec![
+                s.identifier.clone(),
+                if s.suspended {
+                    "suspended".to_owned()
+                } else {
+                    state.to_owned()
+                },
+                s.owner.clone(),
+                or_dash(s.node.as_deref()),
+                runs.chars().take(40).collect(),
+                s.name.clone(),
+            ]
+        },
+    )
+}
+
+/// Asks for a power action and stays until the state has settled, so that a script can go on.
+async fn power(server: &str, action: PowerAction, cx: &Context) -> Result<(), Failure> {
+    let path = format!("/api/client/servers/{}/power", segment(server));
+    let before: Server = cx.panel.get(&admin(server, "")).await?;
+    let _: serde_json::Value = cx
+        .panel
+        .post(&path, &serde_json::json!({"signal": action}))
+        .await?;
+    let patience = match action {
+        PowerAction::Start => Duration::from_secs(20),
+        PowerAction::Kill => Duration::from_secs(15),
+        PowerAction::Stop | PowerAction::Restart => Duration::from_secs(before.stop_timeout + 20),
+    };
+    let begun = Instant::now();
+    let mut left_old_state = !matches!(action, PowerAction::Restart);
+    loop {
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        let now: Server = cx.panel.get(&admin(server, "")).await?;
+        let state = now.state.unwrap_or_default();
+        left_old_state |= state != PowerState::Running || now.pid != before.pid;
+        let settled = match action {
+            PowerAction::Start | PowerAction::Restart => {
+                left_old_state
+                    && (state == PowerState::Running
+                        || (state == PowerState::Offline && begun.elapsed() > Duration::from_secs(2)))
+            }
+            PowerAction::Stop | PowerAction::Kill => state == PowerState::Offline,
+        };
+        if settled || begun.elapsed() > patience {
+            let wanted = match action {
+                PowerAction::Start | PowerAction::Restart => {
+                    matches!(state, PowerState::Running | PowerState::Starting)
+                }
+                PowerAction::Stop | PowerAction::Kill => state == PowerState::Offline,
+            };
+            if !wanted {
+                let why = now.last_exit.map(|e| format!(" {e}")).unwrap_or_default();
+                return Err(Failure::new(format!(
+                    "{} is {state}.{why} Its console says more: roost server logs {}",
+                    now.identifier, now.identifier
+                )));
+            }
+            return cx.out.done(
+                &format!("{} is {state}.", now.identifier),
+                serde_json::json!({"server": now.identifier, "state": state}),
+            );
+        }
+    }
+}
+
+/// A path of the admin API.
+fn admin(server: &str, rest: &str) -> String {
+    format!("/api/admin/servers/{}{rest}", segment(server))
+}
+
+fn created(s: &Server) -> String {
+    let id = &s.identifier;
+    let next = if s.state.is_some_and(|state| state != PowerState::Offline) {
+        format!("Watch it: roost attach {id}")
+    } else {
+        format!("Start it: roost server start {id}")
+    };
+    with_warnings(format!("Server {id} is there ({}). {next}", s.uuid), s)
+}
+
+fn with_warnings(mut text: String, server: &Server) -> String {
+    for warning in &server.warnings {
+        text.push_str("\nNote: ");
+        text.push_str(warning);
+    }
+    text
+}
+
+fn show(s: &Server) -> String {
+    let none_or = |n: i64, unit: &str| {
+        if n == 0 {
+            "no limit".to_owned()
+        } else {
+            format!("{n} {unit}")
+        }
+    };
+    let ports: Vec<String> = s
+        .ports
+        .iter()
+        .map(|p| {
+            if p.ip.contains(':') {
+                format!("[{}]:{}", p.ip, p.port)
+            } else {
+                format!("{}:{}", p.ip, p.port)
+            }
+        })
+        .collect();
+    let mut rows = vec![
+        ("server", s.identifier.clone()),
+        ("name", s.name.clone()),
+        ("uuid", s.uuid.to_string()),
+        (
+            "state",
+            if s.suspended {
+                "suspended".to_owned()
+            } else {
+                s.state
+                    .map_or("unknown: its node does not answer".to_owned(), |x| x.to_string())
+            },
+        ),
+        ("owner", s.owner.clone()),
+        ("node", or_dash(s.node.as_deref())),
+        ("command", or_dash(Some(&s.command.join(" ")))),
+        ("image", or_dash(s.image.as_deref())),
+        ("directory", or_dash(s.dir.as_deref())),
+        ("ports", or_dash(Some(&ports.join(", ")))),
+        ("memory", none_or(s.memory, "MiB")),
+        ("cpu", none_or(s.cpu, "% of one core")),
+        ("disk", none_or(s.disk, "MiB")),
+        ("done text", or_dash(s.done.as_deref())),
+        ("stop", or_dash(s.stop.as_deref())),
+        ("kill timer", format!("{} s", s.stop_timeout)),
+        ("since", local_time(&s.created_at)),
+    ];
+    if let Some(stats) = &s.stats {
+        rows.push((
+            "uses",
+            format!(
+                "{:.1} MiB memory, {:.1} % CPU, {:.1} MiB disk",
+                mib(stats.memory_bytes),
+                stats.cpu_absolute,
+                mib(stats.disk_bytes)
+            ),
+        ));
+    }
+    if let Some(pid) = s.pid {
+        rows.push(("pid", pid.to_string()));
+    }
+    if let Some(exit) = &s.last_exit {
+        rows.push(("last run", exit.clone()));
+    }
+    let text = rows
+        .iter()
+        .map(|(name, value)| format!("{name:<10} {value}"))
+        .collect::<Vec<_>>()
+        .join("\n");
+    with_warnings(text, s)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for people, one decimal")]
+fn mib(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}

@@ -1,0 +1,194 @@
+//! `roost down`: stops the node and its servers, and the `up` process with them; `--purge` removes all that Roost made.
+
+use crate::{
+    args::{Down, Everywhere},
+    cli::confirm,
+    client::{Panel, segment},
+    data_dir::DataDir,
+    failure::Failure,
+    output::Output,
+    up::local::{DOWN, Step},
+};
+use http_body_util::{BodyExt, Empty};
+use hyper_util::rt::TokioIo;
+use roost_wire::admin_api::Server;
+use std::{path::Path, process::Stdio, time::Duration};
+
+/// Runs it.
+pub async fn run(args: Down, everywhere: &Everywhere) -> Result<(), Failure> {
+    let out = Output {
+        json: everywhere.json,
+    };
+    let data = DataDir::locate(everywhere.data.as_deref())?;
+    if !data.database().exists() && !data.settings().exists() {
+        return Err(Failure::unreachable(format!(
+            "no Roost here: {} was searched; name its folder with --data",
+            data.path().display()
+        )));
+    }
+    if args.purge {
+        confirm(
+            &format!(
+                "Remove everything that Roost made: all servers with their history, accounts, and {}?",
+                data.path().display()
+            ),
+            args.yes,
+        )?;
+    }
+    let alone = !is_up(&data.socket()).await;
+    if alone && !args.purge && !has_keepers(&data.node()) {
+        return out.done("Nothing runs here.", serde_json::json!({}));
+    }
+    // Servers that outlived their node are ended by the only one who knows how: a node.
+    let helper = if alone {
+        Some(start_quietly(data.path()).await?)
+    } else {
+        None
+    };
+    if args.purge {
+        let panel = Panel::Local(data.socket());
+        for server in panel.get::<Vec<Server>>("/api/admin/servers").await? {
+            panel
+                .delete(&format!("/api/admin/servers/{}", segment(&server.identifier)))
+                .await?;
+            step(
+                out,
+                &Step {
+                    server: server.identifier,
+                    state: "deleted".to_owned(),
+                },
+            )?;
+        }
+    }
+    stop(&data.socket(), out).await?;
+    if let Some(mut helper) = helper {
+        let _ = helper.wait().await;
+    }
+    wait_gone(&data).await?;
+    if args.purge {
+        purge(data.path())?;
+        return out.done(
+            &format!(
+                "Everything that Roost made in {} is removed.",
+                data.path().display()
+            ),
+            serde_json::json!({}),
+        );
+    }
+    out.done("Roost is down.", serde_json::json!({}))
+}
+
+fn step(out: Output, step: &Step) -> Result<(), Failure> {
+    out.value(step, |s| format!("{:<24} {}", s.server, s.state))
+}
+
+async fn is_up(socket: &Path) -> bool {
+    tokio::net::UnixStream::connect(socket).await.is_ok()
+}
+
+fn has_keepers(node: &Path) -> bool {
+    std::fs::read_dir(node.join("run")).is_ok_and(|mut entries| entries.next().is_some())
+}
+
+async fn start_quietly(data: &Path) -> Result<tokio::process::Child, Failure> {
+    let program = std::env::current_exe()
+        .map_err(|e| Failure::new(format!("can't find this program's own file: {e}")))?;
+    let mut child = tokio::process::Command::new(program)
+        .args(["up", "--no-demo", "--listen", "127.0.0.1:0", "--data"])
+        .arg(data)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|e| Failure::new(format!("can't start a node to end its servers: {e}")))?;
+    if let Some(stdout) = child.stdout.take() {
+        let mut lines = tokio::io::AsyncBufReadExt::lines(tokio::io::BufReader::new(stdout));
+        let ready = async {
+            while let Ok(Some(line)) = lines.next_line().await {
+                if line.contains("is ready") {
+                    return true;
+                }
+            }
+            false
+        };
+        if tokio::time::timeout(Duration::from_secs(30), ready).await != Ok(true) {
+            return Err(Failure::new(
+                "a node to end the servers did not start: `roost up` says why",
+            ));
+        }
+    }
+    Ok(child)
+}
+
+async fn stop(socket: &Path, out: Output) -> Result<(), Failure> {
+    let gone = |e: &dyn std::fmt::Display| Failure::unreachable(format!("{}: {e}", socket.display()));
+    let stream = tokio::net::UnixStream::connect(socket)
+        .await
+        .map_err(|e| gone(&e))?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|e| gone(&e))?;
+    let driver = tokio::spawn(connection);
+    let request = hyper::Request::post(DOWN)
+        .header("host", "localhost")
+        .body(Empty::<bytes::Bytes>::new())
+        .map_err(|e| gone(&e))?;
+    let mut body = sender
+        .send_request(request)
+        .await
+        .map_err(|e| gone(&e))?
+        .into_body();
+    let mut buffer = Vec::new();
+    while let Some(Ok(frame)) = body.frame().await {
+        buffer.extend_from_slice(frame.data_ref().map_or(&[][..], |d| d));
+        while let Some(end) = buffer.iter().position(|b| *b == b'\n') {
+            let line: Vec<u8> = buffer.drain(..=end).collect();
+            if let Ok(told) = serde_json::from_slice::<Step>(&line) {
+                step(out, &told)?;
+            }
+        }
+    }
+    driver.abort();
+    Ok(())
+}
+
+/// The `up` process holds the lock until its very end.
+async fn wait_gone(data: &DataDir) -> Result<(), Failure> {
+    for _ in 0..150 {
+        if data.lock().is_ok() {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Err(Failure::new(
+        "the servers are stopped, but the `roost up` process has not ended after 15 s: its log says why",
+    ))
+}
+
+/// Removes what Roost made; a file of somebody else's in the directory stays, and so does the directory then.
+fn purge(data: &Path) -> Result<(), Failure> {
+    let made = [
+        "node",
+        "servers",
+        "keys",
+        "bin",
+        "roost.sqlite",
+        "roost.sqlite-wal",
+        "roost.sqlite-shm",
+        "roost.toml",
+        "roost.lock",
+        "roost.sock",
+        "admin-password",
+    ];
+    for name in made {
+        let path = data.join(name);
+        let result = match path.symlink_metadata() {
+            Ok(meta) if meta.is_dir() => std::fs::remove_dir_all(&path),
+            Ok(_) => std::fs::remove_file(&path),
+            Err(_) => Ok(()),
+        };
+        result.map_err(|e| Failure::new(format!("can't remove {}: {e}", path.display())))?;
+    }
+    let _ = std::fs::remove_dir(data);
+    Ok(())
+}

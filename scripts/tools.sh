@@ -1,0 +1,70 @@
+# Shared by run, test and bench: finding what a machine lacks, and getting it. Sourced, not run.
+
+say() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
+fail() { printf '\033[31mroost: %s\033[0m\n' "$*" >&2; exit 1; }
+
+# packages NAME...: installs Debian packages where it may, else names the command.
+packages() {
+    local missing=() name
+    for name in "$@"; do
+        dpkg-query -W -f '${Status}' "$name" 2>/dev/null | grep -q 'ok installed' || missing+=("$name")
+    done
+    [ ${#missing[@]} -eq 0 ] && return 0
+    command -v apt-get >/dev/null || fail "these packages are missing, install them with your package manager: ${missing[*]}"
+    local root=()
+    if [ "$(id -u)" -ne 0 ]; then
+        sudo -n true 2>/dev/null || fail "these packages are missing: sudo apt-get install ${missing[*]}"
+        root=(sudo -n)
+    fi
+    say "Installing ${missing[*]}"
+    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}" >"${TMPDIR:-/tmp}/roost-apt.log" 2>&1 ||
+        { "${root[@]}" apt-get update -qq && "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"; } ||
+        fail "could not install ${missing[*]}: see the lines above"
+}
+
+# rust: cargo new enough for the lock file.
+rust() {
+    command -v cargo >/dev/null || { [ -f "$HOME/.cargo/env" ] && . "$HOME/.cargo/env"; }
+    command -v cargo >/dev/null || fail "cargo is missing: install Rust from https://rustup.rs, then run this again"
+    local wanted have
+    wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+    have=$(cargo --version | sed 's/cargo \([0-9.]*\).*/\1/')
+    [ "$(printf '%s\n%s\n' "$wanted" "$have" | sort -V | head -1)" = "$wanted" ] ||
+        fail "Rust $wanted or newer is needed, this is $have: rustup update stable"
+}
+
+compiler() { command -v cc >/dev/null || packages gcc libc6-dev; }
+
+# node: any Node from 18 on starts the scripts; the project brings the one that builds.
+node_and_npm() {
+    if ! command -v npm >/dev/null || ! command -v node >/dev/null; then
+        packages nodejs npm
+    fi
+    local major
+    major=$(node --version | sed 's/v\([0-9]*\).*/\1/')
+    [ "$major" -ge 18 ] || fail "Node 18 or newer is needed, this is $(node --version): see https://nodejs.org"
+}
+
+# jobs: how many compilers fit into the memory that is free (about 1.5 GiB each at the worst), at most one a core.
+jobs() {
+    local free cores
+    free=$(awk '/^MemAvailable/ {print int($2 / 1048576 / 1.5)}' /proc/meminfo)
+    cores=$(nproc)
+    [ "$free" -lt 1 ] && free=1
+    [ "$free" -lt "$cores" ] && echo "$free" || echo "$cores"
+}
+
+# web: installs the web console's libraries when the lock file has changed, then builds it when a source has.
+web() {
+    local stamp=web/node_modules/.roost-lock
+    if ! cmp -s web/package-lock.json "$stamp"; then
+        say "Fetching the web console's libraries"
+        (cd web && npm ci --no-audit --no-fund --loglevel=error) || fail "npm ci failed in web/: see the lines above"
+        cp web/package-lock.json "$stamp"
+    fi
+    if [ ! -f web/dist/index.html ] || [ -n "$(find web -path web/node_modules -prune -o -path web/dist -prune -o -type f -newer web/dist/index.html -print -quit)" ]; then
+        say "Building the web console"
+        (cd web && npm run --silent build) || fail "the web console did not build: see the lines above"
+        touch web/dist/index.html
+    fi
+}

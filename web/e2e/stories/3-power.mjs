@@ -1,0 +1,47 @@
+import { check, until } from '../harness.mjs';
+
+export const stories = {
+  'start, restart and stop work; what makes no sense says why': async (world) => {
+    await world.running();
+    const viewer = await world.viewer();
+    const { page } = viewer;
+    await viewer.openServer(world.server);
+    await viewer.becomes('running');
+    check((await page.getAttribute('[data-power=start]', 'aria-disabled')) === 'true', 'A running server can be started.');
+    // It stays reachable for a reader, so a press counts; the driver thinks it does not.
+    await page.click('[data-power=start]', { force: true });
+    check((await page.locator('.told').innerText()).includes('already running'), 'Pressing a button that makes no sense does not say why.');
+    await viewer.power('stop');
+    await viewer.becomes('offline');
+    await viewer.type('help');
+    await until('the node says why the command was not sent', async () => (await page.locator('.notice').count()) > 0);
+    await viewer.power('start');
+    await viewer.becomes('running');
+    await viewer.power('restart');
+    await until('it went down', async () => (await viewer.state()) !== 'running');
+    await viewer.becomes('running', 20);
+    await viewer.sees('e2e: hello');
+  },
+
+  'kill asks first': async (world) => {
+    await world.running();
+    const viewer = await world.viewer();
+    const { page } = viewer;
+    await viewer.openServer(world.server);
+    await viewer.becomes('running');
+    await viewer.power('kill');
+    const dialog = page.locator('dialog[open]');
+    await dialog.waitFor();
+    await page.keyboard.press('Escape');
+    await until('Escape closes the question', async () => (await dialog.count()) === 0);
+    check(await page.evaluate(() => document.activeElement?.getAttribute('data-power') === 'kill'), 'After the question, the focus is not back on the button.');
+    await viewer.power('kill');
+    await dialog.getByRole('button', { name: 'Cancel' }).click();
+    await page.waitForTimeout(700);
+    check((await viewer.state()) === 'running', 'The server was killed although nobody said yes.');
+    await viewer.power('kill');
+    await dialog.getByRole('button', { name: 'Kill it' }).click();
+    await viewer.becomes('offline');
+    await world.running();
+  },
+};

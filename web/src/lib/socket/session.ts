@@ -1,0 +1,350 @@
+/**
+ * A viewer's session on one server: credentials, socket, `auth`, token refresh, reconnect with growing pauses, and
+ * the end. It survives any number of sockets; what it has to say goes to a `SessionSink`. It knows no DOM and no
+ * Svelte: clock, socket, credentials and chance are arguments.
+ *
+ * Joining the output of successive sockets is the stream's business (`stream.ts`), drawing is the view's.
+ */
+
+import { Backoff } from './backoff';
+import type { Clock, Timer } from './clock';
+import { closeWords, isFinal, plain } from './close';
+import { encode, isPowerState, parseEvent, parseStats, type PowerAction, type PowerState, type Request, type Stats } from './events';
+import { ClassicStream, type OutputStream } from './stream';
+
+/** What the panel answered to the request for credentials. */
+export type Credentials =
+  | { kind: 'granted'; token: string; socket: string }
+  /** The node answers, and does not know the server. */
+  | { kind: 'unavailable'; message: string; diagnostics: Record<string, string | null> }
+  /** A refusal that a retry would not change: no session, no right, no such server, suspended. */
+  | { kind: 'refused'; reason: string; status: number }
+  /** Worth another try: the panel or the node cannot be reached, or asks for patience. */
+  | { kind: 'failed'; reason: string; retryAfterMs?: number };
+
+export type Connection =
+  | { phase: 'connecting' }
+  | { phase: 'live' }
+  | { phase: 'waiting'; until: number; reason: string }
+  | { phase: 'unavailable'; until: number; message: string; diagnostics: Record<string, string | null> }
+  | { phase: 'ended'; reason: string };
+
+/** A word to this viewer that is not the server's output. */
+export interface Notice {
+  kind: 'daemon' | 'error' | 'gap' | 'info';
+  text: string;
+}
+
+export interface SessionSink {
+  connection(connection: Connection): void;
+  lines(lines: string[]): void;
+  notice(notice: Notice): void;
+  state(state: PowerState): void;
+  stats(stats: Stats): void;
+  /** The panel says that nobody is signed in any more. */
+  signedOut(): void;
+}
+
+/** The part of a browser's WebSocket that is used. */
+export interface SocketLike {
+  onopen: (() => void) | null;
+  onmessage: ((event: { data: unknown }) => void) | null;
+  onclose: ((event: { code: number; reason: string }) => void) | null;
+  send(data: string): void;
+  close(code?: number): void;
+}
+
+export interface SessionParts {
+  clock: Clock;
+  random: () => number;
+  credentials: () => Promise<Credentials>;
+  open: (url: string) => SocketLike;
+}
+
+/** From the call of the panel's answer to `auth success`. */
+const OPEN_DEADLINE_MS = 15_000;
+/** After so much silence the node is asked for figures ... */
+const SILENCE_MS = 45_000;
+/** ... and has so long to say anything. */
+const PROBE_MS = 10_000;
+/** Between attempts to refresh a token that is about to end. */
+const REFRESH_PAUSE_MS = 4_000;
+
+/** Texts of `jwt error` that a fresh token mends. */
+const MENDABLE = ['jwt: exp claim is invalid', 'jwt: created too far in past (denylist)', 'jwt expired'];
+
+export class ConsoleSession {
+  readonly #stream: OutputStream;
+  readonly #backoff: Backoff;
+  #connection: Connection = { phase: 'connecting' };
+  #socket: SocketLike | undefined;
+  #url = '';
+  #authenticated = false;
+  #refreshing = false;
+  #heardAt = 0;
+  /** Counts attempts: an answer that belongs to an earlier one is dropped. */
+  #attempt = 0;
+  #retry: Timer | undefined;
+  #deadline: Timer | undefined;
+  #silence: Timer | undefined;
+  #refreshAgain: Timer | undefined;
+
+  constructor(
+    readonly parts: SessionParts,
+    readonly sink: SessionSink,
+  ) {
+    this.#backoff = new Backoff(parts.random);
+    this.#stream = new ClassicStream(parts.clock, {
+      lines: (lines) => sink.lines(lines),
+      gap: () => sink.notice({ kind: 'gap', text: 'Some lines may be missing here: the connection was away for longer than the node’s replay reaches back.' }),
+    });
+  }
+
+  get connection(): Connection {
+    return this.#connection;
+  }
+
+  /** Connects now, whatever was before: the first start, and "try again". */
+  start(): void {
+    this.#backoff.reset();
+    this.#connect();
+  }
+
+  /** Leaves for good: the page is closed. */
+  stop(): void {
+    this.#drop();
+    this.#attempt += 1;
+  }
+
+  /** The tab is looked at again, or the network is back: don't sit out a long pause, and doubt an old socket. */
+  wake(): void {
+    const { phase } = this.#connection;
+    if (phase === 'waiting' || phase === 'unavailable') {
+      this.start();
+    } else if (phase === 'live' && this.parts.clock.now() - this.#heardAt > PROBE_MS) {
+      this.#probe();
+    }
+  }
+
+  /** False where there is no live console to send it to. */
+  command(text: string): boolean {
+    return this.#request('send command', text);
+  }
+
+  /** False where there is no live console to send it to. */
+  power(action: PowerAction): boolean {
+    return this.#request('set state', action);
+  }
+
+  #request(event: Request, ...args: string[]): boolean {
+    if (this.#connection.phase !== 'live' || !this.#socket) return false;
+    this.#socket.send(encode(event, ...args));
+    return true;
+  }
+
+  #become(connection: Connection): void {
+    this.#connection = connection;
+    this.sink.connection(connection);
+  }
+
+  #connect(): void {
+    this.#drop();
+    this.#attempt += 1;
+    const attempt = this.#attempt;
+    this.#become({ phase: 'connecting' });
+    void this.parts.credentials().then((answer) => {
+      if (attempt === this.#attempt) this.#answered(answer);
+    });
+  }
+
+  #answered(answer: Credentials): void {
+    switch (answer.kind) {
+      case 'granted':
+        this.#open(answer.token, answer.socket);
+        return;
+      case 'unavailable':
+        this.#pause((until) => ({ phase: 'unavailable', until, message: answer.message, diagnostics: answer.diagnostics }));
+        return;
+      case 'refused':
+        this.#refused(answer.reason, answer.status);
+        return;
+      case 'failed':
+        this.#pause((until) => ({ phase: 'waiting', until, reason: answer.reason }), answer.retryAfterMs);
+    }
+  }
+
+  #refused(reason: string, status: number): void {
+    this.#drop();
+    this.#become({ phase: 'ended', reason });
+    if (status === 401) this.sink.signedOut();
+  }
+
+  #pause(describe: (until: number) => Connection, atLeast = 0): void {
+    this.#drop();
+    const pause = Math.max(this.#backoff.next(), atLeast);
+    this.#retry = this.parts.clock.after(pause, () => this.#connect());
+    this.#become(describe(this.parts.clock.now() + pause));
+  }
+
+  #open(token: string, url: string): void {
+    let socket: SocketLike;
+    try {
+      socket = this.parts.open(url);
+    } catch {
+      this.#pause((until) => ({ phase: 'waiting', until, reason: `this browser refuses to open ${url}` }));
+      return;
+    }
+    this.#socket = socket;
+    this.#url = url;
+    this.#authenticated = false;
+    this.#deadline = this.parts.clock.after(OPEN_DEADLINE_MS, () => this.#closed(1006, 'the node did not answer in time'));
+    socket.onopen = () => socket.send(encode('auth', token));
+    socket.onmessage = ({ data }) => {
+      if (socket === this.#socket) this.#heard(data);
+    };
+    socket.onclose = ({ code, reason }) => {
+      if (socket === this.#socket) this.#closed(code, reason);
+    };
+  }
+
+  #closed(code: number, reason: string): void {
+    const words = this.#authenticated || code !== 1006 || reason !== '' ? closeWords(code, reason) : `the node cannot be reached at ${host(this.#url)}`;
+    if (isFinal(code)) {
+      this.#drop();
+      this.#become({ phase: 'ended', reason: words });
+    } else {
+      this.#pause((until) => ({ phase: 'waiting', until, reason: words }));
+    }
+  }
+
+  /** Forgets the socket and all that waits on it. */
+  #drop(): void {
+    for (const timer of [this.#retry, this.#deadline, this.#silence, this.#refreshAgain]) timer?.cancel();
+    this.#refreshing = false;
+    const socket = this.#socket;
+    this.#socket = undefined;
+    if (!socket) return;
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.close(1000);
+    if (this.#authenticated) this.#stream.lost();
+    this.#authenticated = false;
+  }
+
+  #heard(data: unknown): void {
+    this.#heardAt = this.parts.clock.now();
+    if (this.#authenticated) this.#listen(SILENCE_MS);
+    const message = parseEvent(data);
+    if (!message) return;
+    const [first] = message.args;
+    switch (message.event) {
+      case 'auth success':
+        this.#accepted();
+        return;
+      case 'console output':
+      case 'install output':
+      case 'transfer logs':
+        this.#stream.line(first ?? '');
+        return;
+      case 'stats': {
+        const stats = parseStats(first);
+        this.#stream.stats();
+        if (stats) this.sink.stats(stats);
+        return;
+      }
+      case 'status':
+        if (isPowerState(first)) this.sink.state(first);
+        return;
+      case 'token expiring':
+      case 'token expired':
+        this.#refresh();
+        return;
+      case 'jwt error':
+        this.#tokenRefused(first ?? '');
+        return;
+      default:
+        this.#say(message.event, first ?? '');
+    }
+  }
+
+  /** Events that are words to this viewer. Names that are not known are skipped. */
+  #say(event: string, text: string): void {
+    const words = plain(text, 2_000);
+    if (event === 'daemon message') this.sink.notice({ kind: 'daemon', text: words });
+    else if (event === 'daemon error') this.sink.notice({ kind: 'error', text: words });
+    else if (event === 'throttled') this.sink.notice({ kind: 'error', text: `The node drops messages of this console (${words}): it got too many at once. Wait a few seconds.` });
+    else if (event === 'install started') this.sink.notice({ kind: 'info', text: 'The installation has begun.' });
+    else if (event === 'install completed') this.sink.notice({ kind: 'info', text: 'The installation has ended.' });
+    else if (event === 'deleted') this.sink.notice({ kind: 'info', text: 'The server was removed from its node.' });
+  }
+
+  #accepted(): void {
+    this.#refreshing = false;
+    this.#refreshAgain?.cancel();
+    if (this.#authenticated) return;
+    this.#authenticated = true;
+    this.#deadline?.cancel();
+    this.#backoff.reset();
+    this.#listen(SILENCE_MS);
+    this.#become({ phase: 'live' });
+    this.#stream.authenticated((request) => this.#request(request));
+  }
+
+  /** Fetches a fresh token and sends it on the same socket. Nothing of it is seen on the screen. */
+  #refresh(): void {
+    const socket = this.#socket;
+    if (this.#refreshing || !socket) return;
+    this.#refreshing = true;
+    void this.parts.credentials().then((answer) => {
+      if (socket !== this.#socket) return;
+      if (answer.kind === 'granted') {
+        if (answer.socket !== this.#url && this.#authenticated) {
+          // The server lives on another node now.
+          this.#connect();
+          return;
+        }
+        socket.send(encode('auth', answer.token));
+        // `auth success` ends the refresh; without it, one more try must be possible.
+        this.#refreshAgain = this.parts.clock.after(REFRESH_PAUSE_MS, () => (this.#refreshing = false));
+      } else if (answer.kind === 'refused') {
+        this.#refused(answer.reason, answer.status);
+      } else {
+        // The old token may still hold for a while; if it does not, the node closes the socket and we reconnect.
+        this.#refreshAgain = this.parts.clock.after(REFRESH_PAUSE_MS, () => {
+          this.#refreshing = false;
+          this.#refresh();
+        });
+      }
+    });
+  }
+
+  #tokenRefused(text: string): void {
+    const lower = text.toLowerCase();
+    if (MENDABLE.some((known) => lower.includes(known))) {
+      this.#refresh();
+    } else if (lower.includes('missing connect permission')) {
+      this.#refused('you may not open this console any more', 403);
+    } else {
+      this.#pause((until) => ({ phase: 'waiting', until, reason: `the node refused the token: ${plain(text)}` }));
+    }
+  }
+
+  /** Asks for figures after silence; no answer at all means that the connection is dead. */
+  #listen(ms: number): void {
+    this.#silence?.cancel();
+    this.#silence = this.parts.clock.after(ms, () => this.#probe());
+  }
+
+  #probe(): void {
+    if (!this.#request('send stats')) return;
+    this.#silence?.cancel();
+    this.#silence = this.parts.clock.after(PROBE_MS, () => this.#closed(1006, 'the node fell silent'));
+  }
+}
+
+function host(url: string): string {
+  try {
+    return new URL(url).host;
+  } catch {
+    return url;
+  }
+}
