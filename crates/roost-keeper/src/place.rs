@@ -7,9 +7,10 @@
 use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 use std::{
-    fs::File,
+    fs::{File, Permissions},
     io,
     os::fd::AsRawFd,
+    os::unix::fs::PermissionsExt,
     os::unix::net::{UnixListener, UnixStream},
     path::Path,
     time::Duration,
@@ -41,7 +42,8 @@ pub struct Record {
     pub started_ms: i64,
 }
 
-/// The keeper that lives in `directory`, if one does: what it holds, and a connection to it.
+/// The keeper that lives in `directory`, if one does: what it holds, and a connection to it. A connection that says
+/// nothing does not end the one of the node that is served.
 pub fn find(directory: &Path) -> io::Result<Option<(Record, UnixStream)>> {
     let missing = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Ok(None),
@@ -109,7 +111,11 @@ impl Place {
             let _ = std::fs::remove_file(name);
         }
         let listener = UnixListener::bind(SOCKET)
-            .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
+            .and_then(|listener| {
+                std::fs::set_permissions(SOCKET, Permissions::from_mode(0o600))?;
+                listener.set_nonblocking(true)?;
+                Ok(listener)
+            })
             .map_err(|error| {
                 format!("The keeper can't make its socket in {shown} ({error}): look at the disk.")
             })?;

@@ -3,12 +3,15 @@
 //! They are sound because the keeper has exactly one thread from its first instruction to its last: nothing changes
 //! signal dispositions or descriptors behind their back, and a fork copies the whole process. What is done with them
 //! is decided elsewhere.
-#![expect(unsafe_code, reason = "fork, exec and signals by number have no safe form")]
+#![expect(
+    unsafe_code,
+    reason = "fork, exec, signals by number and landlock_restrict_self have no safe form"
+)]
 
 use std::{
     ffi::CStr,
     io,
-    os::fd::{FromRawFd, OwnedFd, RawFd},
+    os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
 };
 
 fn check(result: libc::c_int) -> io::Result<libc::c_int> {
@@ -82,6 +85,20 @@ pub(crate) fn copy_onto(from: RawFd, to: RawFd) -> io::Result<()> {
     check(unsafe { libc::dup2(from, to) }).map(drop)
 }
 
+/// Marks every descriptor from `first` on to be closed by an exec, where the kernel can (from 5.11 on).
+pub(crate) fn close_on_exec_from(first: RawFd) {
+    let from = libc::c_uint::try_from(first).unwrap_or(0);
+    // SAFETY: takes no pointers, and closes nothing yet.
+    unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            from,
+            libc::c_uint::MAX,
+            libc::CLOSE_RANGE_CLOEXEC,
+        )
+    };
+}
+
 /// Ignores `signals`.
 pub(crate) fn ignore(signals: &[i32]) {
     for signal in signals {
@@ -92,9 +109,13 @@ pub(crate) fn ignore(signals: &[i32]) {
 
 /// Every signal does again what it does by default, and none is blocked.
 pub(crate) fn default_signals() {
-    for signal in 1..=libc::SIGRTMAX() {
-        // SAFETY: SIG_DFL is no handler that could run; numbers that can't be set are refused by the kernel.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    // The kernel's own struct, all zero: SIG_DFL, no flags, an empty mask. The C library's call would leave out the two
+    // signals that it uses itself, which a parent may have had ignored.
+    let default = [0u64; 4];
+    let (none, set_size) = (std::ptr::null_mut::<u64>(), size_of::<u64>());
+    for signal in 1..=64 {
+        // SAFETY: the struct is as long as the kernel reads; numbers that can't be set are refused by it.
+        unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), none, set_size) };
     }
     // SAFETY: the set is initialised by sigemptyset before it is used.
     unsafe {
@@ -169,6 +190,17 @@ pub(crate) fn become_user(uid: u32, gid: u32) -> io::Result<()> {
         check(libc::setgroups(0, std::ptr::null()))?;
         check(libc::setresgid(gid, gid, gid))?;
         check(libc::setresuid(uid, uid, uid))?;
+    }
+    Ok(())
+}
+
+/// Confines this process by a Landlock ruleset; needs [`no_new_privs`] before.
+pub(crate) fn restrict_self(ruleset: BorrowedFd<'_>) -> io::Result<()> {
+    let none: libc::c_uint = 0;
+    // SAFETY: takes no pointers.
+    let result = unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset.as_raw_fd(), none) };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
     }
     Ok(())
 }

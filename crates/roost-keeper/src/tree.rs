@@ -1,66 +1,148 @@
-//! Everything that a program ever started, and its end.
+//! Ending everything that a program ever started.
 //!
-//! The keeper is a subreaper: whatever the program starts, also what daemonises, stays among its descendants. When the
-//! tree has to end is decided elsewhere.
+//! The keeper is the reaper of its descendants, so that nothing leaves its tree, however it daemonises. A pass first
+//! stops what it finds, until it finds nothing new, so that a fork bomb can't outrun it, then kills it. Passes are
+//! repeated by the caller until the keeper has no child left.
 
-use crate::sys;
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use crate::{
+    spec::User,
+    sys::{self, Forked},
+};
+use rustix::process::WaitOptions;
+use std::{collections::HashSet, path::PathBuf};
 
-/// Rounds of looking and killing: a fork bomb is stopped first, so that few are needed.
-const ROUNDS: u32 = 400;
-const PAUSE: Duration = Duration::from_millis(5);
+/// How often a pass looks for processes that were started meanwhile.
+const LOOKS: usize = 50;
 
-/// Kills all descendants of this process, until none is left. `cgroup_kill` ends those in a control group at once.
-pub(crate) fn end(cgroup_kill: Option<&Path>) {
-    if let Some(file) = cgroup_kill {
-        let _ = std::fs::write(file, "1");
-    }
-    for _ in 0..ROUNDS {
-        let living = living();
-        if living.is_empty() {
-            return;
+/// How the tree of one program can be ended.
+#[derive(Debug, Default)]
+pub(crate) struct Tree {
+    /// The program's user, if nothing else runs as that.
+    pub(crate) user: Option<User>,
+    /// `cgroup.kill`, if there is one.
+    pub(crate) cgroup_kill: Option<PathBuf>,
+}
+
+impl Tree {
+    /// Kills what can be found. What was started at the same time may live: call again while [`crate::hold`] finds
+    /// children.
+    pub(crate) fn kill(&self) {
+        if let Some(path) = &self.cgroup_kill {
+            // The other ways follow anyhow.
+            let _ = std::fs::write(path, "1");
         }
-        for signal in [libc::SIGSTOP, libc::SIGKILL] {
-            for pid in &living {
-                let _ = sys::kill(*pid, signal);
+        if let Some(user) = self.user.filter(|user| user.exclusive && user.uid != 0) {
+            kill_user(user);
+        }
+        let mut stopped = HashSet::new();
+        let mut groups = HashSet::new();
+        for _ in 0..LOOKS {
+            let mut found_more = false;
+            for process in descendants() {
+                found_more |= stopped.insert(process.pid);
+                groups.insert(process.group);
+            }
+            if !found_more {
+                break;
+            }
+            // A whole group at once, during which none of it can fork: what forks faster than it is looked at stays
+            // in its group.
+            for group in &groups {
+                let _ = sys::kill(-group, libc::SIGSTOP);
+            }
+            for pid in &stopped {
+                let _ = sys::kill(*pid, libc::SIGSTOP);
             }
         }
-        std::thread::sleep(PAUSE);
+        for group in groups {
+            let _ = sys::kill(-group, libc::SIGKILL);
+        }
+        for pid in stopped {
+            let _ = sys::kill(pid, libc::SIGKILL);
+        }
     }
 }
 
-/// Descendants of this process that are not dead yet.
-fn living() -> Vec<i32> {
-    let own = i32::try_from(std::process::id()).unwrap_or(0);
-    let mut children: BTreeMap<i32, Vec<(i32, bool)>> = BTreeMap::new();
-    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
-            continue;
-        };
-        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else {
-            continue;
-        };
-        // pid (name) state ppid ...; the name may hold anything.
-        let Some((_, rest)) = stat.rsplit_once(')') else {
-            continue;
-        };
-        let mut fields = rest.split_whitespace();
-        let (Some(state), Some(Ok(parent))) = (fields.next(), fields.next().map(str::parse)) else {
-            continue;
-        };
-        children
-            .entry(parent)
-            .or_default()
-            .push((pid, matches!(state, "Z" | "X")));
+/// A process, as the kernel tells it.
+#[derive(Debug, Clone, Copy)]
+struct Process {
+    pid: i32,
+    parent: i32,
+    group: i32,
+}
+
+/// Kills whatever runs as `user`: one system call as that user, during which nothing can be forked.
+pub(crate) fn kill_user(user: User) {
+    match sys::fork() {
+        Ok(Forked::Child) => {
+            let _ = sys::become_user(user.uid, user.gid).and_then(|()| sys::kill(-1, libc::SIGKILL));
+            sys::exit_now(0)
+        }
+        Ok(Forked::Parent(pid)) => {
+            let _ = rustix::process::waitpid(rustix::process::Pid::from_raw(pid), WaitOptions::empty());
+        }
+        Err(_) => {}
     }
-    let (mut found, mut look) = (Vec::new(), vec![own]);
-    while let Some(parent) = look.pop() {
-        for (pid, dead) in children.remove(&parent).into_iter().flatten() {
-            look.push(pid);
-            if !dead {
-                found.push(pid);
-            }
+}
+
+/// Everything below the keeper that has not ended. A program's group is never the keeper's: it began in a session of
+/// its own. Pids are not handed out again as fast as this looks and kills.
+fn descendants() -> Vec<Process> {
+    let me = i32::try_from(std::process::id()).unwrap_or(0);
+    let all = processes();
+    let mut found = Vec::new();
+    let mut parents = vec![me];
+    while let Some(parent) = parents.pop() {
+        for process in all.iter().filter(|process| process.parent == parent) {
+            found.push(*process);
+            parents.push(process.pid);
         }
     }
+    let own_group = rustix::process::getpgrp().as_raw_nonzero().get();
+    found.retain(|process| process.group > 1 && process.group != own_group);
     found
+}
+
+#[cfg(test)]
+pub(crate) fn children_of(parent: i32) -> Vec<i32> {
+    let of_it = processes().into_iter().filter(|process| process.parent == parent);
+    of_it.map(|process| process.pid).collect()
+}
+
+/// Whether `pid` is below the keeper.
+pub(crate) fn is_descendant(pid: i32) -> bool {
+    let me = i32::try_from(std::process::id()).unwrap_or(0);
+    let mut at = pid;
+    for _ in 0..1000 {
+        match look_at(&at.to_string()) {
+            Some(process) if process.parent == me => return true,
+            Some(process) if process.parent > 1 => at = process.parent,
+            _ => return false,
+        }
+    }
+    // A chain that long is made to be long.
+    true
+}
+
+/// Every process of the machine.
+fn processes() -> Vec<Process> {
+    let Ok(entries) = std::fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    let names = entries.flatten().map(|entry| entry.file_name());
+    names.filter_map(|name| look_at(name.to_str()?)).collect()
+}
+
+/// From `/proc/PID/stat`: `pid (name) state parent group ...`, where the name may hold anything.
+fn look_at(name: &str) -> Option<Process> {
+    let pid = name.parse().ok()?;
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let name_end = stat.iter().rposition(|byte| *byte == b')')?;
+    let rest = std::str::from_utf8(stat.get(name_end + 1..)?).ok()?;
+    let mut fields = rest.split_whitespace().skip(1);
+    Some(Process {
+        pid,
+        parent: fields.next()?.parse().ok()?,
+        group: fields.next()?.parse().ok()?,
+    })
 }
