@@ -260,7 +260,7 @@ fn token() -> String {
         audience: "https://node.example.com",
         unique_id: "0123456789abcdef".into(),
     };
-    Claims::new(grant, SystemClock.now_secs()).sign(SECRET).unwrap()
+    Claims::new(grant, SystemClock.now()).sign(SECRET).unwrap()
 }
 
 /// Seconds of CPU that this process's threads of this name have used.

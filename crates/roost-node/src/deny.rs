@@ -25,16 +25,16 @@ use uuid::Uuid;
 
 /// The file's name in the node's root.
 const FILE: &str = "denied.json";
-/// Seconds after which a denial concerns no living token. Existing panels issue them for 10 or 15 minutes; one that
+/// Milliseconds after which a denial concerns no living token. Existing panels issue them for 10 or 15 minutes; one that
 /// issues longer ones gets some room.
-const KEPT_SECS: i64 = 4 * LIFETIME_SECS;
+const KEPT_MS: i64 = 4 * LIFETIME_SECS * 1000;
 
 /// Shared by all who check tokens.
 pub struct DenyList {
     path: PathBuf,
     clock: Arc<dyn Clock>,
     entries: Mutex<Entries>,
-    /// Seconds by which the panel's clock was seen to be ahead: a token from just before a denial may carry a later
+    /// Milliseconds by which the panel's clock was seen to be ahead: a token from just before a denial may carry a later
     /// time than the denial.
     panel_is_ahead: AtomicI64,
 }
@@ -53,7 +53,7 @@ struct UserKey {
     credential: Option<String>,
 }
 
-/// The file. `at` is in seconds since the epoch.
+/// The file. `at` is in milliseconds since the epoch.
 #[derive(Default, Serialize, Deserialize)]
 struct Saved {
     tokens: Vec<SavedToken>,
@@ -85,7 +85,7 @@ impl DenyList {
                 let text = format!(
                     "the list of denied tokens can't be read ({error}): if every console token is older than {} \
                      minutes, remove {}",
-                    KEPT_SECS / 60,
+                    KEPT_MS / 60_000,
                     path.display()
                 );
                 io::Error::new(io::ErrorKind::InvalidData, text)
@@ -152,10 +152,10 @@ impl DenyList {
 
     /// Whether a genuine token is denied.
     pub fn is_denied(&self, token: &Verified) -> bool {
-        let ahead = (token.issued_at - self.clock.now_secs()).clamp(0, LEEWAY_SECS);
+        let ahead = (token.issued_ms - self.clock.now()).clamp(0, LEEWAY_SECS * 1000);
         self.panel_is_ahead.fetch_max(ahead, Ordering::Relaxed);
         let entries = self.lock();
-        let holds = |at: Option<&i64>| at.is_some_and(|at| token.issued_at <= *at);
+        let holds = |at: Option<&i64>| at.is_some_and(|at| token.issued_ms <= *at);
         if !entries.tokens.is_empty() && holds(entries.tokens.get(&(token.server, token.token_id.clone()))) {
             return true;
         }
@@ -174,10 +174,10 @@ impl DenyList {
     }
 
     fn add(&self, change: impl FnOnce(&mut Entries, i64)) -> io::Result<()> {
-        let now = self.clock.now_secs();
+        let now = self.clock.now();
         let mut entries = self.lock();
-        entries.tokens.retain(|_, at| *at + KEPT_SECS > now);
-        entries.users.retain(|_, at| *at + KEPT_SECS > now);
+        entries.tokens.retain(|_, at| *at + KEPT_MS > now);
+        entries.users.retain(|_, at| *at + KEPT_MS > now);
         change(&mut entries, now + self.panel_is_ahead.load(Ordering::Relaxed));
         // Under the lock, so that an older list never takes the place of a newer one.
         self.save(&entries)
@@ -253,7 +253,7 @@ mod tests {
             user: USER,
             user_name: None,
             permissions: PermissionSet::owner(),
-            issued_at,
+            issued_ms: issued_at * 1000,
             expires_at: issued_at + LIFETIME_SECS,
             token_id: "t1".into(),
             credential: Some("key1".into()),
@@ -276,6 +276,11 @@ mod tests {
         let (denied, _) = list(dir.path());
         assert!(denied.is_denied(&token(NOW)) && denied.is_denied(&token(NOW - 100)));
         assert!(!denied.is_denied(&token(NOW + 1)));
+        let a_moment_later = Verified {
+            issued_ms: NOW * 1000 + 1,
+            ..token(NOW)
+        };
+        assert!(!denied.is_denied(&a_moment_later));
         assert!(!denied.is_denied(&Verified {
             token_id: "t2".into(),
             ..token(NOW)
@@ -317,7 +322,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (denied, clock) = list(dir.path());
         denied.deny_tokens(SERVER, &["t1".into()]).unwrap();
-        clock.advance(KEPT_SECS * 1000);
+        clock.advance(KEPT_MS);
         denied.deny_user(Uuid::from_u128(8), &[], None).unwrap();
         assert_eq!((denied.lock().tokens.len(), denied.lock().users.len()), (0, 1));
     }

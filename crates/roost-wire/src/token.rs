@@ -60,6 +60,8 @@ pub struct Claims {
     pub server_uuid: Uuid,
     pub user_uuid: Uuid,
     pub unique_id: String,
+    /// Roost's own: `iat` in milliseconds, so that a denial does not take the rest of its second with it.
+    pub issued_ms: i64,
     /// Roost's own: the user's name, for the lists of live consoles.
     pub user_name: String,
     /// Roost's own: the session or API key by which the token was asked for; never its secret.
@@ -93,8 +95,9 @@ pub struct Grant<'a> {
 }
 
 impl Claims {
-    /// Claims for a token issued at `now` (seconds since the epoch).
-    pub fn new(grant: Grant<'_>, now: i64) -> Self {
+    /// Claims for a token issued at `now_ms` (milliseconds since the epoch).
+    pub fn new(grant: Grant<'_>, now_ms: i64) -> Self {
+        let now = now_ms.div_euclid(1000);
         let user = grant.user.to_string();
         Self {
             server: ServerClaim { uuid: grant.server },
@@ -106,6 +109,7 @@ impl Claims {
             },
             permissions: grant.permissions,
             iat: now,
+            issued_ms: now_ms,
             exp: now + LIFETIME_SECS,
             nbf: now - NOT_BEFORE_SECS,
             iss: grant.issuer.to_owned(),
@@ -149,8 +153,8 @@ pub struct Verified {
     pub user_name: Option<String>,
     /// Rights.
     pub permissions: PermissionSet,
-    /// Issued, in seconds since the epoch.
-    pub issued_at: i64,
+    /// Issued, in milliseconds since the epoch; the beginning of its second where the panel does not say more.
+    pub issued_ms: i64,
     /// Expires, in seconds since the epoch; that second itself is still valid.
     pub expires_at: i64,
     /// `jti`, for the deny list.
@@ -221,6 +225,8 @@ struct Lenient {
     #[serde(default)]
     scope: Option<String>,
     #[serde(default)]
+    issued_ms: Option<i64>,
+    #[serde(default)]
     user_name: Option<String>,
     #[serde(default)]
     credential: Option<String>,
@@ -275,7 +281,10 @@ pub fn verify(
         user,
         user_name: claims.user_name,
         permissions: claims.permissions,
-        issued_at,
+        // Not outside its own second, whatever the claim says.
+        issued_ms: claims.issued_ms.map_or(issued_at * 1000, |ms| {
+            ms.clamp(issued_at * 1000, issued_at * 1000 + 999)
+        }),
         expires_at,
         token_id: claims.jti.unwrap_or_default(),
         credential: claims.credential,
@@ -326,7 +335,7 @@ mod tests {
                 audience: "https://node.example.com:8080",
                 unique_id: "0123456789abcdef".into(),
             },
-            NOW,
+            NOW * 1000,
         )
     }
 

@@ -73,7 +73,7 @@ impl Scene {
             audience: "x",
             unique_id: "0123456789abcdef".to_owned(),
         };
-        Ok((Claims::new(grant, SystemClock.now_secs()), secret))
+        Ok((Claims::new(grant, SystemClock.now()), secret))
     }
 }
 

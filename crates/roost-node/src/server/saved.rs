@@ -2,7 +2,7 @@
 
 use super::{definition::Definition, power::Saved};
 use crate::node::Layout;
-use std::{fs, io, path::PathBuf};
+use std::{fs, io, io::Write, os::unix::fs::OpenOptionsExt, path::PathBuf};
 use uuid::Uuid;
 
 /// A server as the disk knows it.
@@ -53,7 +53,14 @@ pub fn load_power(layout: &Layout, uuid: Uuid) -> Saved {
 pub fn save_power(layout: &Layout, uuid: Uuid, saved: Saved) -> io::Result<()> {
     let path = power_path(layout, uuid);
     let new = path.with_extension("new");
-    fs::write(&new, serde_json::to_vec(&saved)?)?;
+    // One that a crash left behind; a link put there must not be followed.
+    let _ = fs::remove_file(&new);
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&new)?;
+    file.write_all(&serde_json::to_vec(&saved)?)?;
     fs::rename(new, path)
 }
 

@@ -112,7 +112,7 @@ pub async fn issue(app: &App, asked: Asked<'_>) -> Result<Answer, NoCredentials>
         audience: &node.public,
         unique_id,
     };
-    let token = Claims::new(grant, app.options.clock.now_secs())
+    let token = Claims::new(grant, app.options.clock.now())
         .sign(&node.target.secret)
         .map_err(|error| ServiceError::Internal(format!("a token could not be signed: {error}")))?;
     app.store

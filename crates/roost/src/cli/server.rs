@@ -23,7 +23,10 @@ pub async fn run(verb: Verb, cx: &Context) -> Result<(), Failure> {
                 settings: server_options::settings(options)?,
                 start,
             };
-            let server: Server = cx.panel.post("/api/admin/servers", &new).await?;
+            let mut server: Server = cx.panel.post("/api/admin/servers", &new).await?;
+            if start {
+                server = settled(&server.identifier, PowerAction::Start, &server, cx).await?;
+            }
             cx.out.value(&server, created)
         }
         Verb::Set { server, options } => {
@@ -153,6 +156,34 @@ async fn power(server: &str, action: PowerAction, cx: &Context) -> Result<(), Fa
         .panel
         .post(&path, &serde_json::json!({"signal": action}))
         .await?;
+    let now = settled(server, action, &before, cx).await?;
+    let state = now.state.unwrap_or_default();
+    let wanted = match action {
+        PowerAction::Start | PowerAction::Restart => {
+            matches!(state, PowerState::Running | PowerState::Starting)
+        }
+        PowerAction::Stop | PowerAction::Kill => state == PowerState::Offline,
+    };
+    if !wanted {
+        let why = now.last_exit.map(|e| format!(" {e}")).unwrap_or_default();
+        let id = now.identifier;
+        return Err(Failure::new(format!(
+            "{id} is {state}.{why} Its console says more: roost server logs {id}"
+        )));
+    }
+    cx.out.done(
+        &format!("{} is {state}.", now.identifier),
+        serde_json::json!({"server": now.identifier, "state": state}),
+    )
+}
+
+/// The server once a power action has done what it can, or patience is over.
+async fn settled(
+    server: &str,
+    action: PowerAction,
+    before: &Server,
+    cx: &Context,
+) -> Result<Server, Failure> {
     let patience = match action {
         PowerAction::Start => Duration::from_secs(20),
         PowerAction::Kill => Duration::from_secs(15),
@@ -161,36 +192,19 @@ async fn power(server: &str, action: PowerAction, cx: &Context) -> Result<(), Fa
     let begun = Instant::now();
     let mut left_old_state = !matches!(action, PowerAction::Restart);
     loop {
-        tokio::time::sleep(Duration::from_millis(150)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
         let now: Server = cx.panel.get(&admin(server, "")).await?;
         let state = now.state.unwrap_or_default();
         left_old_state |= state != PowerState::Running || now.pid != before.pid;
         let settled = match action {
             PowerAction::Start | PowerAction::Restart => {
-                left_old_state
-                    && (state == PowerState::Running
-                        || (state == PowerState::Offline && begun.elapsed() > Duration::from_secs(2)))
+                let failed = state == PowerState::Offline && begun.elapsed() > Duration::from_secs(2);
+                left_old_state && (state == PowerState::Running || failed)
             }
             PowerAction::Stop | PowerAction::Kill => state == PowerState::Offline,
         };
         if settled || begun.elapsed() > patience {
-            let wanted = match action {
-                PowerAction::Start | PowerAction::Restart => {
-                    matches!(state, PowerState::Running | PowerState::Starting)
-                }
-                PowerAction::Stop | PowerAction::Kill => state == PowerState::Offline,
-            };
-            if !wanted {
-                let why = now.last_exit.map(|e| format!(" {e}")).unwrap_or_default();
-                return Err(Failure::new(format!(
-                    "{} is {state}.{why} Its console says more: roost server logs {}",
-                    now.identifier, now.identifier
-                )));
-            }
-            return cx.out.done(
-                &format!("{} is {state}.", now.identifier),
-                serde_json::json!({"server": now.identifier, "state": state}),
-            );
+            return Ok(now);
         }
     }
 }

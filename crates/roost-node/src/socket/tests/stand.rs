@@ -191,7 +191,7 @@ impl Stand {
             audience: "https://node.example.com",
             unique_id: "0123456789abcdef".into(),
         };
-        let mut claims = Claims::new(grant, self.clock.now_secs());
+        let mut claims = Claims::new(grant, self.clock.now());
         change(&mut claims);
         claims.sign(SECRET).unwrap()
     }

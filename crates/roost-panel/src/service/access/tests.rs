@@ -74,7 +74,7 @@ fn token_allows(access: &Access, name: &str) -> bool {
             audience: "https://node.example.com",
             unique_id: "0123456789abcdef".into(),
         },
-        NOW,
+        NOW * 1000,
     );
     let token = claims.sign("secret").unwrap();
     let clock = roost_wire::clock::ManualClock::at(NOW * 1000);
