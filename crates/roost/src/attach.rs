@@ -59,6 +59,7 @@ pub async fn run(server: &str, cx: &Context) -> Result<(), Failure> {
     client.drive(session).await
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
 fn lost(e: std::io::Error) -> Failure {
     Failure::new(format!("the terminal is gone: {e}"))
 }
@@ -141,18 +142,18 @@ impl Client {
                         Some(lines) => {
                             lines.push(text);
                             if lines.len() >= overlap::KEPT {
-                                self.show_replay(replay.take().unwrap_or_default())?;
+                                self.show_replay(&replay.take().unwrap_or_default())?;
                             }
                         }
                         None => self.show(&text)?,
                     },
                     Came::Event(name, text) => self.event(&name, &text, session).await?,
                     Came::Ended(why) => {
-                        self.show_replay(replay.take().unwrap_or_default())?;
+                        self.show_replay(&replay.take().unwrap_or_default())?;
                         return Ok(End::Lost(why));
                     }
                 },
-                () = quiet, if replay.is_some() => self.show_replay(replay.take().unwrap_or_default())?,
+                () = quiet, if replay.is_some() => self.show_replay(&replay.take().unwrap_or_default())?,
                 typed = self.keys.recv(), if input_open => match typed {
                     None if matches!(self.face, Face::Pipe) => input_open = false,
                     None | Some(Typed::Leave) => return Ok(End::Left),
@@ -223,8 +224,8 @@ impl Client {
         Ok(false)
     }
 
-    fn show_replay(&mut self, replay: Vec<String>) -> Result<(), Failure> {
-        let known = match self.shown.overlap(&replay) {
+    fn show_replay(&mut self, replay: &[String]) -> Result<(), Failure> {
+        let known = match self.shown.overlap(replay) {
             Some(known) => known,
             None => {
                 self.note("lines may be missing here: more was printed meanwhile than the console replays")?;

@@ -1,5 +1,4 @@
 //! What the command line prints: JSON with `--json`, aligned columns or sentences without.
-#![expect(clippy::print_stdout, reason = "printing is this file's business")]
 
 use crate::failure::Failure;
 use serde::Serialize;

@@ -57,7 +57,7 @@ pub async fn tcp(
                 None => connection(TokioIo::new(stream), peer_of(peer, false), answer, stop).await,
                 Some(tls) => match tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
                     Ok(Ok(stream)) => {
-                        connection(TokioIo::new(stream), peer_of(peer, true), answer, stop).await
+                        connection(TokioIo::new(stream), peer_of(peer, true), answer, stop).await;
                     }
                     Ok(Err(error)) => tracing::debug!(%peer, %error, "TLS handshake failed"),
                     Err(_) => tracing::debug!(%peer, "TLS handshake took too long"),

@@ -32,7 +32,7 @@ pub async fn logs(server: &str, lines: Option<u32>, follow: bool, cx: &Context) 
     loop {
         print(&page, cx)?;
         let at_end = page.data.is_empty();
-        if at_end && !follow || (lines.is_some() && !follow) {
+        if !follow && (at_end || lines.is_some()) {
             return Ok(());
         }
         let wait = if at_end || lines.is_some() { "&wait=25" } else { "" };

@@ -61,7 +61,7 @@ impl Face<'_> {
             lines.push(format!("  administrator           {name}"));
             match (password, &password_file) {
                 (Some(_), Some(file)) => {
-                    lines.push(format!("  password                in {}", file.display()))
+                    lines.push(format!("  password                in {}", file.display()));
                 }
                 (Some(password), None) => lines.push(format!(
                     "  password                {password}   (shown this once)"
