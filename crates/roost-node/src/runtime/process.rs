@@ -3,6 +3,7 @@
 //!
 //! When a server starts, and what its output means, is not decided here.
 
+mod claims;
 mod directory;
 mod leftovers;
 mod users;
@@ -44,7 +45,12 @@ impl Processes {
     /// For a node whose state lies in `root`. `range` is the first user id and how many there are; only used as root.
     pub fn new(keeper_program: &Path, root: &Path, range: (u32, u32)) -> io::Result<Self> {
         let users = if rustix::process::geteuid().is_root() {
-            Some(Arc::new(Users::open(root.join("users.json"), range.0, range.1)?))
+            Some(Arc::new(Users::open(
+                root.join("users.json"),
+                Path::new(claims::PLACE),
+                range.0,
+                range.1,
+            )?))
         } else {
             None
         };
