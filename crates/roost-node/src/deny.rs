@@ -324,7 +324,8 @@ mod tests {
         denied.deny_tokens(SERVER, &["t1".into()]).unwrap();
         clock.advance(KEPT_MS);
         denied.deny_user(Uuid::from_u128(8), &[], None).unwrap();
-        assert_eq!((denied.lock().tokens.len(), denied.lock().users.len()), (0, 1));
+        let entries = denied.lock();
+        assert_eq!((entries.tokens.len(), entries.users.len()), (0, 1));
     }
 
     #[test]
