@@ -66,6 +66,16 @@ async fn a_server_stops_by_signal_by_its_image_s_way_and_by_command() {
 }
 
 #[tokio::test]
+async fn a_program_that_handles_no_signal_is_still_stopped_by_one() {
+    let world = World::new(IMAGE_SHELL, &["/bin/sleep", "1000"]).await;
+    let mut stream = world.begin().await;
+    world.engine.stop(world.uuid()).await.unwrap();
+    stream.finish();
+    assert_eq!(ended(&world).await.signal, Some(15));
+    world.end().await;
+}
+
+#[tokio::test]
 async fn a_killed_server_ends_at_once_with_all_its_processes() {
     let world =
         World::script("trap '' INT TERM; sleep 1000 & sleep 1000 & echo ready; wait; sleep 1000").await;

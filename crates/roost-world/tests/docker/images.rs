@@ -42,24 +42,15 @@ async fn an_image_without_a_command_is_refused_with_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_command_that_is_not_in_the_image_is_an_error_and_leaves_no_container() {
+async fn a_command_that_is_not_in_the_image_is_named_on_the_console() {
     let world = World::new(IMAGE_ENTRY, &["/no/such/program"]).await;
-    let error = world.start().await.unwrap_err().to_string();
-    assert!(error.contains("/no/such/program"), "{error}");
+    let said = world.run().await;
     assert!(
-        world
-            .engine
-            .find()
-            .await
-            .unwrap()
-            .iter()
-            .all(|found| found.server != world.uuid())
+        said.contains("/no/such/program") && said.contains("No such file"),
+        "{said}"
     );
-    let left = world
-        .bollard()
-        .inspect_container(&world.uuid().to_string(), None)
-        .await;
-    assert!(left.is_err(), "{left:?}");
+    assert_eq!(world.engine.wait_exit(world.uuid()).await.code, Some(127));
+    world.end().await;
 }
 
 #[tokio::test]

@@ -2,7 +2,10 @@
 
 use crate::world::{Stream, World};
 use roost_node::runtime::docker::{Engine, StreamEnd};
-use std::time::{Duration, Instant};
+use std::{
+    net::TcpListener,
+    time::{Duration, Instant},
+};
 use uuid::Uuid;
 
 #[tokio::test]
@@ -118,9 +121,21 @@ async fn a_container_whose_keeper_was_killed_gets_a_new_one_and_the_hole_is_stat
 }
 
 #[tokio::test]
-async fn a_start_that_fails_leaves_no_keeper() {
-    let world = World::new(roost_world::engine::IMAGE_SHELL, &["/no/such/program"]).await;
-    world.start().await.unwrap_err();
+async fn a_start_that_fails_names_the_cause_and_leaves_neither_container_nor_keeper() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let mut world = World::script("sleep 60").await;
+    world.launch.settings.allocations.mappings = [("127.0.0.1".to_owned(), vec![port])].into();
+    let error = world.start().await.unwrap_err().to_string();
+    assert!(
+        error.contains(&port.to_string()) && error.contains("already in use"),
+        "{error}"
+    );
+    let left = world
+        .bollard()
+        .inspect_container(&world.uuid().to_string(), None)
+        .await;
+    assert!(left.is_err(), "{left:?}");
     let begun = Instant::now();
     while roost_keeper::find(&world.launch.keeper_dir).unwrap().is_some() {
         assert!(begun.elapsed() < Duration::from_secs(5), "its keeper stays");

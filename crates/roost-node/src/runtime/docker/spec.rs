@@ -68,6 +68,9 @@ pub(super) fn server(
     host.readonly_rootfs = Some(true);
     host.security_opt = Some(vec!["no-new-privileges".to_owned()]);
     host.cap_drop = Some(DROPPED_CAPABILITIES.map(str::to_owned).to_vec());
+    // As the container's first process a program that handles no signal gets none: it could only be killed. Images that
+    // run by themselves have taken care of that.
+    host.init = (given && !podman).then_some(true);
     let (columns, rows) = launch.roost.terminal;
     // Engines before API 1.42 take no notice: the size is set again once the container runs.
     host.console_size = Some(vec![rows.into(), columns.into()]);
