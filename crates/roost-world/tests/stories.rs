@@ -1,7 +1,7 @@
 //! Kill, restart, come back: what happens to lines and servers when parts of Roost go away.
 
 use anyhow::{Context, ensure};
-use roost_world::{Roost, Viewer, http::Person};
+use roost_world::{Engine, Roost, Viewer, chatter, engine::RootFs, http::Person};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -44,18 +44,9 @@ fn pid(roost: &Roost, server: &str) -> anyhow::Result<u64> {
         .context("the server has no pid")
 }
 
-#[tokio::test]
-async fn a_killed_node_loses_no_line_and_no_server() -> Told {
-    let mut roost = Roost::start()?;
-    roost.json(&[
-        "server",
-        "create",
-        "busy",
-        "--command",
-        &roost.chatter("--rate 1000"),
-        "--start",
-    ])?;
-    let before = pid(&roost, "busy")?;
+/// Kills the node again and again while `busy` writes a thousand lines a second.
+async fn killed_again_and_again(roost: &mut Roost) -> Told {
+    let before = pid(roost, "busy")?;
     let rounds = if std::env::var_os("ROOST_TEST_LONG").is_some() {
         20
     } else {
@@ -66,16 +57,75 @@ async fn a_killed_node_loses_no_line_and_no_server() -> Told {
         roost.kill()?;
         tokio::time::sleep(Duration::from_millis(700)).await;
         roost.up()?;
-        assert_eq!(pid(&roost, "busy")?, before, "round {round}: another process");
+        assert_eq!(
+            living_pid(roost, "busy").await?,
+            before,
+            "round {round}: another process"
+        );
     }
-    let admin = Person::sign_in(&roost, "admin").await?;
+    let admin = Person::sign_in(roost, "admin").await?;
     let mut viewer = Viewer::join(&admin, "busy").await?;
     viewer.send("send command", &["rate 0"]).await?;
     viewer.send("send command", &["say the end"]).await?;
     viewer.line(|l| l == "said the end").await?;
-    let numbers = numbers(&roost, "busy")?;
+    let numbers = numbers(roost, "busy")?;
     ensure!(numbers.len() > 1000 * rounds, "only {} lines", numbers.len());
     assert_each_once(&numbers)
+}
+
+/// A node that has just come back may still be looking for the server's program.
+async fn living_pid(roost: &Roost, server: &str) -> anyhow::Result<u64> {
+    let begun = std::time::Instant::now();
+    loop {
+        match pid(roost, server) {
+            Err(_) if begun.elapsed() < Duration::from_secs(10) => {
+                tokio::time::sleep(Duration::from_millis(50)).await
+            }
+            found => return found,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_killed_node_loses_no_line_and_no_process() -> Told {
+    let mut roost = Roost::start()?;
+    roost.json(&[
+        "server",
+        "create",
+        "busy",
+        "--command",
+        &roost.chatter("--rate 1000"),
+        "--start",
+    ])?;
+    killed_again_and_again(&mut roost).await
+}
+
+#[tokio::test]
+async fn a_killed_node_loses_no_line_and_no_container() -> Told {
+    let engine = Engine::start().context("the tests' own engine")?;
+    let root = RootFs::busybox()?;
+    root.program(&chatter::program()?)?;
+    engine.import("roost-test/chatter:1", &root, &[])?;
+    let mut roost = Roost::start_in(
+        &["--no-demo"],
+        &[("ROOST_DOCKER_SOCKET", &engine.socket().to_string_lossy())],
+    )?;
+    let command = format!("{} --rate 1000", chatter::program()?.display());
+    roost.json(&[
+        "server",
+        "create",
+        "busy",
+        "--image",
+        "roost-test/chatter:1",
+        "--pull",
+        "never",
+        "--command",
+        &command,
+        "--start",
+    ])?;
+    let told = killed_again_and_again(&mut roost).await;
+    drop(roost);
+    told
 }
 
 #[tokio::test]

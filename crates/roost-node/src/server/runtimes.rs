@@ -23,6 +23,8 @@ use std::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+/// How long an engine may take to tell a container's main process.
+const PID_PATIENCE: Duration = Duration::from_secs(2);
 /// Between two questions to an engine that is away.
 const ENGINE_PAUSE: Duration = Duration::from_secs(2);
 
@@ -156,7 +158,14 @@ impl Runtimes {
     /// for it, if `expected`: to take a container for gone would start a second one.
     pub(super) async fn find(&self, mut launch: Launch, expected: bool, say: Say<'_>) -> Option<Running> {
         self.remember(&launch);
-        let by_keeper = self.processes.find(launch.clone()).await;
+        let mut by_keeper = self.processes.find(launch.clone()).await;
+        if let Some(running) = &mut by_keeper
+            && !is_process(&launch)
+        {
+            // Only the engine knows; the console does not wait for it.
+            let found = tokio::time::timeout(PID_PATIENCE, self.engine.found(launch.uuid)).await;
+            running.pid = found.ok().and_then(Result::ok).and_then(|found| found.pid);
+        }
         if by_keeper.is_some() || !expected || is_process(&launch) {
             return by_keeper;
         }
