@@ -79,7 +79,7 @@ async fn living_pid(roost: &Roost, server: &str) -> anyhow::Result<u64> {
     loop {
         match pid(roost, server) {
             Err(_) if begun.elapsed() < Duration::from_secs(10) => {
-                tokio::time::sleep(Duration::from_millis(50)).await
+                tokio::time::sleep(Duration::from_millis(50)).await;
             }
             found => return found,
         }

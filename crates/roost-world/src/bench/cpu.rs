@@ -47,10 +47,11 @@ pub fn resident_bytes(pid: u32) -> anyhow::Result<u64> {
     field(&format!("/proc/{pid}/status"), "VmRSS:")
 }
 
-/// Private bytes of a process.
-pub fn private_bytes(pid: u32) -> anyhow::Result<u64> {
+/// Private bytes of a process: those that it has written, and those of its program's file that no other process has in
+/// use just now.
+pub fn private_bytes(pid: u32) -> anyhow::Result<(u64, u64)> {
     let file = format!("/proc/{pid}/smaps_rollup");
-    Ok(field(&file, "Private_Clean:")? + field(&file, "Private_Dirty:")?)
+    Ok((field(&file, "Private_Dirty:")?, field(&file, "Private_Clean:")?))
 }
 
 fn field(file: &str, name: &str) -> anyhow::Result<u64> {

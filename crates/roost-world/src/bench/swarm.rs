@@ -14,6 +14,8 @@ use std::{
 const PREFIX: &[u8] = b"{\"event\":\"console output\",\"args\":[\"L";
 /// Every so many lines of a viewer, its latency is taken.
 const SAMPLE: u64 = 7;
+/// Sockets by one token: a session may hold 500 on a server.
+pub const PER_TOKEN: usize = 450;
 
 struct Viewer {
     stream: TcpStream,
@@ -29,10 +31,11 @@ pub struct Swarm {
 }
 
 impl Swarm {
-    /// Opens `count` sockets to a node and authenticates each with the same token.
-    pub fn join(count: usize, address: SocketAddr, path: &str, token: &str) -> anyhow::Result<Self> {
+    /// Opens `count` sockets to a node and authenticates them, as many by each token as one session may hold.
+    pub fn join(count: usize, address: SocketAddr, path: &str, tokens: &[String]) -> anyhow::Result<Self> {
         let mut swarm = Self::empty()?;
-        for _ in 0..count {
+        for number in 0..count {
+            let token = tokens.get(number / PER_TOKEN).context("more tokens are needed")?;
             let mut stream = TcpStream::connect(address)?;
             stream.set_nodelay(true)?;
             stream.set_read_timeout(Some(Duration::from_secs(10)))?;

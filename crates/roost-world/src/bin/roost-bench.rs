@@ -4,7 +4,10 @@
 use anyhow::{Context, ensure};
 use roost_world::{
     Roost,
-    bench::{cpu, floor, swarm::Swarm},
+    bench::{
+        cpu, floor,
+        swarm::{PER_TOKEN, Swarm},
+    },
     http::Person,
 };
 use std::{
@@ -65,7 +68,7 @@ async fn main() -> anyhow::Result<()> {
     }
     println!();
     burst(if short { 100_000 } else { 200_000 }, &mut wrong).await?;
-    idle(if short { 500 } else { 2000 }).await?;
+    idle(if short { 400 } else { 1800 }).await?;
     ready()?;
     println!();
     ensure!(
@@ -81,10 +84,10 @@ struct Stage {
     roost: Roost,
     address: SocketAddr,
     path: String,
-    token: String,
+    tokens: Vec<String>,
 }
 
-async fn stage(chatter: &str) -> anyhow::Result<Stage> {
+async fn stage(chatter: &str, viewers: usize) -> anyhow::Result<Stage> {
     let roost = Roost::start()?;
     roost.json(&[
         "server",
@@ -94,23 +97,28 @@ async fn stage(chatter: &str) -> anyhow::Result<Stage> {
         &roost.chatter(chatter),
         "--start",
     ])?;
-    let (token, socket) = Person::sign_in(&roost, "admin")
-        .await?
-        .credentials("bench")
-        .await?;
+    let (mut tokens, mut socket) = (Vec::new(), String::new());
+    while tokens.len() * PER_TOKEN < viewers {
+        let (token, address) = Person::sign_in(&roost, "admin")
+            .await?
+            .credentials("bench")
+            .await?;
+        tokens.push(token);
+        socket = address;
+    }
     let (_, rest) = socket.split_once("://").context("socket")?;
     let (address, path) = rest.split_once('/').context("socket")?;
     Ok(Stage {
         address: address.parse()?,
         path: format!("/{path}"),
-        token,
+        tokens,
         roost,
     })
 }
 
 impl Stage {
     fn swarm(&self, viewers: usize) -> anyhow::Result<Swarm> {
-        Swarm::join(viewers, self.address, &self.path, &self.token)
+        Swarm::join(viewers, self.address, &self.path, &self.tokens)
     }
 
     /// CPU seconds of every process of this Roost, its servers not counted.
@@ -126,7 +134,7 @@ impl Stage {
 }
 
 async fn fan_out(row: &Row, time: Duration, wrong: &mut Vec<String>) -> anyhow::Result<()> {
-    let stage = stage(&format!("--rate {}", row.rate)).await?;
+    let stage = stage(&format!("--rate {}", row.rate), row.viewers).await?;
     let mut swarm = stage.swarm(row.viewers)?;
     swarm.watch(Duration::from_millis(1500))?;
     let (before, begun) = (stage.cpu(), Instant::now());
@@ -180,7 +188,7 @@ async fn fan_out(row: &Row, time: Duration, wrong: &mut Vec<String>) -> anyhow::
 }
 
 async fn burst(lines: u64, wrong: &mut Vec<String>) -> anyhow::Result<()> {
-    let stage = stage("").await?;
+    let stage = stage("", 1).await?;
     let mut swarm = stage.swarm(1)?;
     swarm.watch(Duration::from_millis(300))?;
     let begun = Instant::now();
@@ -202,7 +210,8 @@ async fn burst(lines: u64, wrong: &mut Vec<String>) -> anyhow::Result<()> {
 }
 
 async fn idle(viewers: usize) -> anyhow::Result<()> {
-    let stage = stage("").await?;
+    // Those who warm up hold their own share of the first token.
+    let stage = stage("", viewers + PER_TOKEN).await?;
     let pid = stage.roost.pid().context("not running")?;
     let warm = stage.swarm(50)?;
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -216,9 +225,12 @@ async fn idle(viewers: usize) -> anyhow::Result<()> {
     );
     let keepers = cpu::keepers(&stage.roost.data());
     for keeper in keepers {
+        let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+        let (written, of_file) = cpu::private_bytes(keeper)?;
         println!(
-            "keeper: {:.2} MiB private (bar: 2)",
-            cpu::private_bytes(keeper)? as f64 / f64::from(1 << 20)
+            "keeper: {:.2} MiB private (bar: 2), {:.2} of it written, the rest shared as soon as there is a second keeper",
+            mib(written + of_file),
+            mib(written)
         );
     }
     println!(
