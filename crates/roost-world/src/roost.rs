@@ -91,12 +91,12 @@ impl Roost {
             let log = Arc::clone(&self.log);
             std::thread::spawn(move || {
                 for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                    if line.contains("is ready") {
-                        let _ = ready.send(());
-                    }
                     if let Ok(mut log) = log.lock() {
                         log.push_str(&line);
                         log.push('\n');
+                    }
+                    if line.contains("is ready") {
+                        let _ = ready.send(());
                     }
                 }
             });
