@@ -8,6 +8,7 @@ use std::{
     io,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
 /// Why a config can't be used.
@@ -64,6 +65,9 @@ pub fn replace_token(path: &Path, token: &str, previous: &str) -> Result<(), Con
 /// Writes a private file (0600) so that a reader finds the old or the new content, whole.
 pub(crate) fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
     use io::Write;
+    // Two writers of one file would take each other's draft away.
+    static ONE_DRAFT: Mutex<()> = Mutex::new(());
+    let _one = ONE_DRAFT.lock().unwrap_or_else(PoisonError::into_inner);
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     let new = PathBuf::from(name);

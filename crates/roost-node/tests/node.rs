@@ -59,6 +59,7 @@ fn main() -> ExitCode {
         a_deleted_server_leaves_nothing,
         the_next_node_takes_up_the_programs_of_the_last,
         a_killed_keeper_takes_its_program_with_it,
+        a_server_that_is_listed_and_asked_for_is_made_once,
         a_node_starts_without_its_panel,
         suspending_stops_a_server_and_keeps_it_down,
         audit_rows_wait_for_a_panel_that_is_away,
@@ -496,6 +497,37 @@ async fn a_killed_keeper_takes_its_program_with_it() {
     } else {
         kill(pid);
     }
+    kill_all(&house).await;
+    house.end().await;
+}
+
+/// A panel that makes a server while the node comes up lists it and asks for it, in any order.
+async fn a_server_that_is_listed_and_asked_for_is_made_once() {
+    let panel = Panel::start().await;
+    let uuids: Vec<Uuid> = (0..20).map(|_| Uuid::new_v4()).collect();
+    for uuid in &uuids {
+        panel.set(*uuid, shell(*uuid, ECHO, |_| {}));
+    }
+    let house = House::start(&panel).await;
+    let asked = uuids.iter().map(|uuid| {
+        let body = json!({"uuid": uuid, "start_on_completion": true, "skip_scripts": true});
+        house.send("POST", "/api/servers", body)
+    });
+    for (status, body) in futures_util::future::join_all(asked).await {
+        assert_eq!(status, 202, "{body}");
+    }
+    for uuid in &uuids {
+        house.until_text(*uuid, "up").await;
+    }
+    // Asked for again it stays as it is.
+    let body = json!({"uuid": uuids[0], "start_on_completion": true, "skip_scripts": true});
+    assert_eq!(house.send("POST", "/api/servers", body).await.0, 202);
+    let starts = house.texts(uuids[0]).await;
+    assert_eq!(
+        starts.iter().filter(|line| *line == "up").count(),
+        1,
+        "{starts:?}"
+    );
     kill_all(&house).await;
     house.end().await;
 }

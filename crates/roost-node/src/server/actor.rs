@@ -77,13 +77,24 @@ pub(super) struct Beginning {
     pub(super) definition: Definition,
     /// What it did in the node's last life.
     pub(super) saved: Saved,
-    /// It was just created: install it, and start it then.
-    pub(super) install: Option<Installing>,
+    /// How the node came to it.
+    pub(super) origin: Origin,
+}
+
+/// How the node came to a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// It had it in its last life.
+    Disk,
+    /// The panel lists it.
+    Listed,
+    /// The panel asked for it.
+    Created(Installing),
 }
 
 /// What a new server begins with.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Installing {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Installing {
     /// Run no installer.
     pub(super) skip_scripts: bool,
     /// Start it afterwards.
@@ -161,7 +172,7 @@ pub(super) fn start(
         ended,
         context,
     };
-    let task = tokio::spawn(actor.run(beginning.install, requests, pump_events, reports));
+    let task = tokio::spawn(actor.run(beginning.origin, requests, pump_events, reports));
     Started {
         handle: ServerHandle {
             uuid,
@@ -178,13 +189,13 @@ pub(super) fn start(
 impl Actor {
     async fn run(
         mut self,
-        install: Option<Installing>,
+        origin: Origin,
         mut requests: mpsc::Receiver<Request>,
         mut pump_events: mpsc::UnboundedReceiver<PumpEvent>,
         mut reports: mpsc::UnboundedReceiver<Report>,
     ) {
         self.look_for_program(&mut reports).await;
-        if let Some(installing) = install {
+        if let Origin::Created(installing) = origin {
             self.begin(installing);
         }
         while !self.is_finished() {
@@ -265,6 +276,7 @@ impl Actor {
             }
             Request::Command { text, by, reply } => self.command(&text, &by, reply),
             Request::Install { then_start, reply } => reply.send(self.input(Input::Install { then_start })),
+            Request::Begin(installing) => self.begin(installing),
             Request::Figures(answer) => self.answer_figures(answer),
             Request::Down => self.input_from_inside(Input::Down),
             Request::Sync { reply } => self.sync(reply),
@@ -324,6 +336,7 @@ impl Actor {
         self.job(async move {
             match context.panel.server(uuid).await {
                 Ok(definition) => {
+                    saved::remember(&context.layout, &definition).await;
                     let _ = reporter.send(Report::Defined(Box::new(definition), Some(reply)));
                 }
                 Err(error) => reply.send(Err(Refusal::Failed(error.to_string()))),

@@ -3,6 +3,7 @@
 //! The actor behind the mailbox is the only one that acts. Whether the asker may ask is checked before: by the socket
 //! (token) or by the route (node secret).
 
+use super::actor::Installing;
 use roost_console::Console;
 use roost_wire::{power::PowerAction, power::PowerState, stats::Stats};
 use std::{net::IpAddr, sync::Arc};
@@ -145,6 +146,8 @@ pub enum Request {
         /// Answer.
         reply: Reply,
     },
+    /// It was taken in from the panel's list, and now comes the request to make it.
+    Begin(Installing),
     /// Figures that are at most a second old.
     Figures(oneshot::Sender<Stats>),
     /// The node stops all its servers: the server ends its own way, and nothing follows.

@@ -5,7 +5,7 @@
 mod boot;
 
 use super::{
-    actor::{self, Beginning, Installing, Started},
+    actor::{self, Beginning, Installing, Origin, Started},
     context::Context,
     definition::Definition,
     handle::{Reply, Request, ServerHandle},
@@ -17,12 +17,15 @@ use std::{
     collections::HashMap,
     io,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use uuid::Uuid;
 
 /// Bytes of lines in the ring of a server.
 const RING_BYTES: usize = 1 << 20;
+/// How often a request to make a server looks whether the one of that name is done being made or deleted.
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
 /// Milliseconds of a day.
 const DAY_MS: i64 = 86_400_000;
 
@@ -51,6 +54,9 @@ pub enum RegistryError {
 
 struct Entry {
     handle: ServerHandle,
+    /// Taken in because the panel lists it, and not yet asked for: the request to make it, which may come still,
+    /// finds it here and has it installed.
+    only_listed: bool,
     defined: watch::Receiver<Arc<Definition>>,
     task: tokio::task::JoinHandle<()>,
 }
@@ -107,14 +113,24 @@ impl Registry {
         all
     }
 
-    /// Makes a server of which only the name is known; the panel says the rest.
+    /// Makes a server of which only the name is known; the panel says the rest. One that is there stays as it is.
     pub async fn create(
         &self,
         uuid: Uuid,
         skip_scripts: bool,
         then_start: bool,
-    ) -> Result<ServerHandle, RegistryError> {
-        let place = Place::take(self, uuid)?;
+    ) -> Result<(), RegistryError> {
+        let install = Installing {
+            skip_scripts,
+            then_start,
+        };
+        let place = loop {
+            match Place::take(self, uuid) {
+                Ok(place) => break place,
+                Err(_) if self.is_busy(uuid) => tokio::time::sleep(BUSY_PAUSE).await,
+                Err(_) => return self.begin_listed(uuid, install).await,
+            }
+        };
         let definition = self.context.panel.server(uuid).await?;
         if let Some(dir) = &definition.roost().dir {
             let checked = self
@@ -127,12 +143,26 @@ impl Registry {
         let beginning = Beginning {
             definition,
             saved: super::power::Saved::default(),
-            install: Some(Installing {
-                skip_scripts,
-                then_start,
-            }),
+            origin: Origin::Created(install),
         };
         place.fill(beginning).await
+    }
+
+    fn is_busy(&self, uuid: Uuid) -> bool {
+        matches!(self.lock().get(&uuid), Some(Slot::Busy))
+    }
+
+    /// A server that was taken in from the panel's list a moment before the request to make it came.
+    async fn begin_listed(&self, uuid: Uuid, install: Installing) -> Result<(), RegistryError> {
+        let mailbox = match self.lock().get_mut(&uuid) {
+            Some(Slot::Here(entry)) if entry.only_listed => {
+                entry.only_listed = false;
+                entry.handle.mailbox.clone()
+            }
+            _ => return Err(RegistryError::Exists),
+        };
+        let _ = mailbox.send(Request::Begin(install)).await;
+        Ok(())
     }
 
     /// Kills a server and removes all that the node has of it. Returns when that is done.
@@ -201,7 +231,8 @@ impl<'a> Place<'a> {
     }
 
     /// Opens the journal, gives it to a pump, starts the actor.
-    async fn fill(mut self, beginning: Beginning) -> Result<ServerHandle, RegistryError> {
+    async fn fill(mut self, beginning: Beginning) -> Result<(), RegistryError> {
+        let only_listed = beginning.origin == Origin::Listed;
         let context = &self.registry.context;
         let (dir, app) = (context.layout.journal(self.uuid), context.config.app_name.clone());
         let (limits, now) = (limits(&beginning.definition), context.clock.now());
@@ -227,13 +258,14 @@ impl<'a> Place<'a> {
             task,
         } = actor::start(Arc::clone(context), beginning, console, published, pump_events);
         let entry = Entry {
-            handle: handle.clone(),
+            handle,
+            only_listed,
             defined,
             task,
         };
         self.registry.lock().insert(self.uuid, Slot::Here(entry));
         self.filled = true;
-        Ok(handle)
+        Ok(())
     }
 }
 

@@ -41,6 +41,20 @@ pub fn save_definition(layout: &Layout, definition: &Definition) -> io::Result<(
     definition.save(&settings_path(layout, definition.uuid))
 }
 
+/// Writes new settings of a known server down; a failure is logged, for it works with them all the same.
+pub async fn remember(layout: &Layout, definition: &Definition) {
+    let (uuid, path, definition) = (
+        definition.uuid,
+        settings_path(layout, definition.uuid),
+        definition.clone(),
+    );
+    // Its directory is not made: the server may have been deleted meanwhile.
+    let saved = tokio::task::spawn_blocking(move || definition.save(&path)).await;
+    if let Err(error) = saved.unwrap_or_else(|e| Err(io::Error::other(e))) {
+        tracing::error!(server = %uuid, %error, "a server's settings could not be written to disk");
+    }
+}
+
 /// What the server did last; offline if that is not known.
 pub fn load_power(layout: &Layout, uuid: Uuid) -> Saved {
     match fs::read(power_path(layout, uuid)) {

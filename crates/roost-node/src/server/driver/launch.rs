@@ -8,7 +8,7 @@ use crate::{
         context::Context,
         definition::Definition,
         power::Input,
-        saved::save_definition,
+        saved,
     },
 };
 use roost_wire::remote::Runtime;
@@ -119,9 +119,7 @@ async fn latest_definition(context: &Context, known: &Definition) -> Result<Opti
             return Ok(None);
         }
     };
-    if let Err(error) = save_definition(&context.layout, &latest) {
-        tracing::error!(server = %uuid, %error, "a server's settings could not be written to disk");
-    }
+    saved::remember(&context.layout, &latest).await;
     Ok(Some(latest))
 }
 

@@ -1,6 +1,6 @@
 //! The node comes up: first the servers that its disk knows, then, as soon as the panel answers, those that it knows.
 
-use super::{Beginning, Place, Registry, RegistryError};
+use super::{Beginning, Origin, Place, Registry, RegistryError};
 use crate::server::{definition::Definition, handle::Reply, handle::Request, saved};
 use std::{collections::HashSet, time::Duration};
 use uuid::Uuid;
@@ -21,7 +21,7 @@ impl Registry {
             let beginning = Beginning {
                 definition: remembered.definition,
                 saved: remembered.saved,
-                install: None,
+                origin: Origin::Disk,
             };
             self.begin(uuid, beginning)
         });
@@ -31,7 +31,7 @@ impl Registry {
 
     async fn begin(&self, uuid: Uuid, beginning: Beginning) {
         let filled = match Place::take(self, uuid) {
-            Ok(place) => place.fill(beginning).await.map(|_| ()),
+            Ok(place) => place.fill(beginning).await,
             Err(RegistryError::Exists) => Ok(()),
             Err(error) => Err(error),
         };
@@ -69,24 +69,36 @@ impl Registry {
 
     async fn bring_in_line(&self, definition: Definition) {
         let uuid = definition.uuid;
-        if let Err(error) = saved::save_definition(&self.context.layout, &definition) {
-            tracing::error!(server = %uuid, %error, "a server's settings could not be written to disk");
+        let Some(handle) = self.get(uuid) else {
+            return self.take_in(uuid).await;
+        };
+        if self.definition(uuid).is_some_and(|known| *known != definition) {
+            let reply = Reply::new(|_| {});
+            let _ = handle.mailbox.send(Request::Sync { reply }).await;
         }
-        match self.get(uuid) {
-            Some(handle) => {
-                if self.definition(uuid).is_some_and(|known| *known != definition) {
-                    let reply = Reply::new(|_| {});
-                    let _ = handle.mailbox.send(Request::Sync { reply }).await;
-                }
-            }
-            None => {
-                let beginning = Beginning {
-                    saved: saved::load_power(&self.context.layout, uuid),
-                    definition,
-                    install: None,
-                };
-                self.begin(uuid, beginning).await;
-            }
+    }
+
+    /// A server that the panel listed and this node does not have, unless a request makes or deletes it just now.
+    async fn take_in(&self, uuid: Uuid) {
+        let Ok(place) = Place::take(self, uuid) else {
+            return;
+        };
+        let taken = async {
+            // Asked again: it may have been deleted since the list was made.
+            let definition = match self.context.panel.server(uuid).await {
+                Err(error) if error.is_unknown() => return Ok(()),
+                other => other?,
+            };
+            saved::save_definition(&self.context.layout, &definition)?;
+            let beginning = Beginning {
+                saved: saved::load_power(&self.context.layout, uuid),
+                definition,
+                origin: Origin::Listed,
+            };
+            place.fill(beginning).await
+        };
+        if let Err::<(), RegistryError>(error) = taken.await {
+            tracing::error!(server = %uuid, %error, "a server could not be taken up");
         }
     }
 }
