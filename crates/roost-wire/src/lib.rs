@@ -25,3 +25,4 @@ pub mod problem;
 pub mod remote;
 pub mod stats;
 pub mod token;
+pub mod v1;

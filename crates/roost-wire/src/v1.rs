@@ -1,0 +1,417 @@
+//! `roost.v1`: what the subprotocol adds to the classic events ([`crate::event`]). `docs/protocol.md` is its text.
+//!
+//! Same envelope, but arguments are any JSON: many lines a frame with their numbers and times, counted gaps, named
+//! requests. When which of them is sent is the node's business.
+
+use crate::{clock::Millis, event, frame, node_api::Source};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+/// What a client offers and the node's answer names, in `Sec-WebSocket-Protocol`.
+pub const SUBPROTOCOL: &str = "roost.v1";
+
+/// Lines.
+pub const LINES: &str = "lines";
+/// Lines are missing here.
+pub const GAP: &str = "gap";
+/// A named request was carried out.
+pub const ACCEPTED: &str = "accepted";
+/// A request was not carried out.
+pub const REFUSED: &str = "refused";
+/// Older lines that were asked for.
+pub const PAGE: &str = "page";
+/// Who watches.
+pub const PRESENCE: &str = "presence";
+/// Who typed what.
+pub const TYPED: &str = "typed";
+
+/// The flag of a line that is the rest of the one before it.
+pub const CONTINUED: u8 = 1;
+/// The flag of a line that is not ended.
+pub const OPEN: u8 = 2;
+
+/// Lines of the past that a client can begin with.
+pub const LAST_MAX: u64 = 10_000;
+/// The same where it resumes and does not say.
+pub const MOST_DEFAULT: u64 = 5_000;
+/// Lines of a page: where nothing is said, and at most.
+pub const PAGE_LINES: (u64, u64) = (200, 1_000);
+/// Bytes of a request's name.
+pub const NAME_MAX: usize = 64;
+
+/// Where a client wants to begin: the second argument of its first `auth`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begin {
+    /// With so many lines of the past.
+    Last(u64),
+    /// Behind a line that it has, with so many lines of the past at most.
+    After {
+        /// The journal that it was of.
+        stream: Uuid,
+        /// Its number.
+        after: u64,
+        /// Lines.
+        most: u64,
+    },
+}
+
+impl Default for Begin {
+    fn default() -> Self {
+        Self::Last(0)
+    }
+}
+
+/// What a client of `roost.v1` asked for. A request's name is a number or a text.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Request {
+    /// `auth`.
+    Auth(String, Begin),
+    /// `send command`.
+    Command(String, Option<Value>),
+    /// `set state`.
+    State(String, Option<Value>),
+    /// `send page`: so many lines before a number.
+    Page {
+        /// The number.
+        before: u64,
+        /// How many.
+        lines: u64,
+        /// The request's name.
+        name: Option<Value>,
+    },
+    /// `send stats`.
+    Stats,
+    /// Any other name: ignored and counted.
+    Unknown,
+}
+
+/// A request that can't be read; the sentence says what it has to look like.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{reason}")]
+pub struct BadRequest {
+    /// Its name, if that could be read.
+    pub name: Option<Value>,
+    /// For people.
+    pub reason: &'static str,
+}
+
+#[derive(Deserialize)]
+struct Raw {
+    event: String,
+    #[serde(default)]
+    args: Option<Vec<Value>>,
+}
+
+#[derive(Deserialize)]
+struct RawBegin {
+    last: Option<u64>,
+    stream: Option<Uuid>,
+    after: Option<u64>,
+    most: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct RawPage {
+    before: u64,
+    lines: Option<u64>,
+}
+
+impl Request {
+    /// Reads one message. The outer error is for what is no event at all: it is ignored and counted.
+    pub fn parse(text: &str) -> Result<Result<Self, BadRequest>, event::NotAnEvent> {
+        let raw: Raw = serde_json::from_str(text).map_err(|_| event::NotAnEvent)?;
+        let mut args = raw.args.unwrap_or_default().into_iter();
+        let (first, second) = (args.next().unwrap_or_default(), args.next().unwrap_or_default());
+        Ok(match raw.event.as_str() {
+            "auth" => auth(first, second),
+            "send command" => named(second).and_then(|name| match first {
+                Value::String(text) => Ok(Self::Command(text, name)),
+                _ => bad(name, "send command: the first argument is the command, a text."),
+            }),
+            "set state" => named(second).and_then(|name| match first {
+                Value::String(word) => Ok(Self::State(word, name)),
+                _ => bad(
+                    name,
+                    "set state: the first argument is start, stop, restart or kill.",
+                ),
+            }),
+            "send page" => named(second).and_then(|name| match serde_json::from_value::<RawPage>(first) {
+                Ok(page) => Ok(Self::Page {
+                    before: page.before,
+                    lines: page.lines.unwrap_or(PAGE_LINES.0).clamp(1, PAGE_LINES.1),
+                    name,
+                }),
+                Err(_) => bad(
+                    name,
+                    "send page: the first argument is {\"before\": NUMBER, \"lines\": COUNT}.",
+                ),
+            }),
+            "send stats" => Ok(Self::Stats),
+            _ => Ok(Self::Unknown),
+        })
+    }
+}
+
+fn bad<T>(name: Option<Value>, reason: &'static str) -> Result<T, BadRequest> {
+    Err(BadRequest { name, reason })
+}
+
+fn named(value: Value) -> Result<Option<Value>, BadRequest> {
+    match value {
+        Value::Null => Ok(None),
+        Value::Number(_) => Ok(Some(value)),
+        Value::String(ref text) if text.len() <= NAME_MAX => Ok(Some(value)),
+        _ => bad(
+            None,
+            "A request's name is a number, or a text of at most 64 bytes.",
+        ),
+    }
+}
+
+fn auth(token: Value, begin: Value) -> Result<Request, BadRequest> {
+    let Value::String(token) = token else {
+        return bad(None, "auth: the first argument is the token, a text.");
+    };
+    if begin.is_null() {
+        return Ok(Request::Auth(token, Begin::default()));
+    }
+    let begin = match serde_json::from_value::<RawBegin>(begin) {
+        Ok(RawBegin {
+            stream: Some(stream),
+            after: Some(after),
+            most,
+            last: None,
+        }) => Begin::After {
+            stream,
+            after,
+            most: most.unwrap_or(MOST_DEFAULT).clamp(1, LAST_MAX),
+        },
+        Ok(RawBegin {
+            stream: None,
+            after: None,
+            most: None,
+            last,
+        }) => Begin::Last(last.unwrap_or_default().min(LAST_MAX)),
+        _ => {
+            return bad(
+                None,
+                "auth: the second argument is {\"last\": COUNT}, or {\"stream\": UUID, \"after\": NUMBER, \"most\": COUNT}.",
+            );
+        }
+    };
+    Ok(Request::Auth(token, begin))
+}
+
+/// Why lines are missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// The journal does not hold them any more.
+    Retention,
+    /// The node can't read them from its disk.
+    Disk,
+    /// More of them than the client wants.
+    Most,
+    /// The journal is another one.
+    UnknownStream,
+    /// The client has lines that this journal never had.
+    AfterEnd,
+}
+
+impl Reason {
+    /// Its name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Retention => "retention",
+            Self::Disk => "disk",
+            Self::Most => "most",
+            Self::UnknownStream => "unknown_stream",
+            Self::AfterEnd => "after_end",
+        }
+    }
+}
+
+/// What stands for missing lines: `count` of them behind number `after`; `None` where nobody can know.
+pub fn gap(after: u64, count: Option<u64>, reason: Reason) -> Value {
+    json!({"after": after, "count": count, "reason": reason.name()})
+}
+
+/// A whole text frame with one event.
+pub fn frame(name: &str, args: &[Value]) -> Vec<u8> {
+    let mut out = Vec::new();
+    frame::push_text_with(&mut out, |out| {
+        out.extend_from_slice(b"{\"event\":");
+        event::write_json_string(out, name);
+        out.extend_from_slice(b",\"args\":[");
+        for (i, arg) in args.iter().enumerate() {
+            if i > 0 {
+                out.push(b',');
+            }
+            out.extend_from_slice(arg.to_string().as_bytes());
+        }
+        out.extend_from_slice(b"]}");
+    });
+    out
+}
+
+/// Appends a block as JSON: lines of one source, the first one numbered `seq`, each with its time, text and flags
+/// ([`CONTINUED`], [`OPEN`]).
+pub fn write_block<T: std::ops::Deref<Target = str>>(
+    out: &mut Vec<u8>,
+    source: Source,
+    seq: u64,
+    lines: impl Iterator<Item = (Millis, T, u8)>,
+) {
+    let source = match source {
+        Source::Output => "output",
+        Source::Daemon => "daemon",
+        Source::Install => "install",
+    };
+    out.extend_from_slice(b"{\"source\":\"");
+    out.extend_from_slice(source.as_bytes());
+    out.extend_from_slice(b"\",\"seq\":");
+    write_number(out, seq);
+    out.extend_from_slice(b",\"lines\":[");
+    let mut is_first = true;
+    for (time, text, flags) in lines {
+        if !std::mem::take(&mut is_first) {
+            out.push(b',');
+        }
+        out.push(b'[');
+        if time < 0 {
+            out.push(b'-');
+        }
+        write_number(out, time.unsigned_abs());
+        out.push(b',');
+        event::write_json_string(out, &text);
+        if flags != 0 {
+            out.push(b',');
+            out.push(b'0' + (flags & 3));
+        }
+        out.push(b']');
+    }
+    out.extend_from_slice(b"]}");
+}
+
+/// Appends a whole `lines` frame with one block.
+pub fn push_lines<T: std::ops::Deref<Target = str>>(
+    out: &mut Vec<u8>,
+    source: Source,
+    seq: u64,
+    lines: impl Iterator<Item = (Millis, T, u8)>,
+) {
+    frame::push_text_with(out, |out| {
+        out.extend_from_slice(b"{\"event\":\"lines\",\"args\":[");
+        write_block(out, source, seq, lines);
+        out.extend_from_slice(b"]}");
+    });
+}
+
+/// Digits of a number, without a detour through a text of its own.
+fn write_number(out: &mut Vec<u8>, mut number: u64) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn parse(text: &str) -> Result<Request, BadRequest> {
+        Request::parse(text).unwrap()
+    }
+
+    #[test]
+    fn requests_are_read_with_their_names() {
+        assert_eq!(
+            parse(r#"{"event":"send command","args":["save-all",7]}"#),
+            Ok(Request::Command("save-all".into(), Some(json!(7))))
+        );
+        assert_eq!(
+            parse(r#"{"event":"set state","args":["stop"]}"#),
+            Ok(Request::State("stop".into(), None))
+        );
+        assert_eq!(
+            parse(r#"{"event":"send page","args":[{"before":9,"lines":5000},"p"]}"#),
+            Ok(Request::Page {
+                before: 9,
+                lines: 1_000,
+                name: Some(json!("p"))
+            })
+        );
+        assert_eq!(parse(r#"{"event":"dance"}"#), Ok(Request::Unknown));
+        assert!(Request::parse("ping").is_err());
+    }
+
+    #[test]
+    fn a_request_that_can_t_be_read_says_how_it_has_to_look() {
+        let error = parse(r#"{"event":"send page","args":[{"lines":5},"p"]}"#).unwrap_err();
+        assert_eq!(error.name, Some(json!("p")));
+        assert!(error.reason.contains("before"));
+        let error = parse(r#"{"event":"send command","args":["x",{"a":1}]}"#).unwrap_err();
+        assert_eq!(error.name, None);
+        let long = "x".repeat(65);
+        assert!(parse(&json!({"event": "send command", "args": ["x", long]}).to_string()).is_err());
+    }
+
+    #[test]
+    fn where_to_begin_is_one_of_two_things() {
+        let begin = |text: &str| match parse(&format!(r#"{{"event":"auth","args":["t",{text}]}}"#)) {
+            Ok(Request::Auth(_, begin)) => Some(begin),
+            _ => None,
+        };
+        let stream = Uuid::from_u128(7);
+        assert_eq!(begin("null"), Some(Begin::Last(0)));
+        assert_eq!(begin(r#"{"last":20000}"#), Some(Begin::Last(10_000)));
+        assert_eq!(
+            begin(&format!(r#"{{"stream":"{stream}","after":5}}"#)),
+            Some(Begin::After {
+                stream,
+                after: 5,
+                most: 5_000
+            })
+        );
+        assert_eq!(begin(r#"{"after":5}"#), None);
+        assert_eq!(
+            begin(&format!(r#"{{"stream":"{stream}","after":5,"last":5}}"#)),
+            None
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn a_frame_of_lines_is_the_lines(
+            seq in 1..1u64 << 53,
+            lines in prop::collection::vec((any::<i64>(), any::<String>(), 0..4u8), 1..5),
+        ) {
+            let mut out = Vec::new();
+            push_lines(&mut out, Source::Output, seq, lines.iter().map(|(t, text, f)| (*t, text.as_str(), *f)));
+            let header = match out[1] { 126 => 4, 127 => 10, _ => 2 };
+            let value: Value = serde_json::from_slice(&out[header..]).unwrap();
+            prop_assert_eq!(&value["event"], LINES);
+            let block = &value["args"][0];
+            prop_assert_eq!(block["seq"].as_u64(), Some(seq));
+            let read: Vec<(i64, String, u8)> = block["lines"].as_array().unwrap().iter().map(|line| (
+                line[0].as_i64().unwrap(),
+                line[1].as_str().unwrap().to_owned(),
+                line[2].as_u64().unwrap_or(0) as u8,
+            )).collect();
+            prop_assert_eq!(read, lines);
+        }
+
+        #[test]
+        fn reading_never_panics(text in any::<String>()) {
+            let _ = Request::parse(&text);
+        }
+    }
+}
