@@ -8,8 +8,16 @@ use crate::{
     line::Line,
 };
 use bytes::Bytes;
-use roost_wire::{event, frame, node_api::Source};
-use std::sync::{Arc, OnceLock};
+use roost_wire::clock::Millis;
+use roost_wire::{event, frame, node_api::Source, v1};
+use std::{
+    borrow::Cow,
+    ops::Range,
+    sync::{Arc, OnceLock},
+};
+
+/// Bytes of lines after which a `lines` frame ends and the next begins.
+const FRAME_BYTES: usize = 64 << 10;
 
 /// Lines of one source that came together; their numbers follow each other.
 #[derive(Debug)]
@@ -23,6 +31,7 @@ pub struct Batch {
     /// The name in front of the daemon's lines.
     app: Arc<str>,
     classic: OnceLock<WireForm>,
+    v1: OnceLock<Bytes>,
 }
 
 /// All lines in one wire form.
@@ -42,6 +51,7 @@ impl Batch {
             first_seq,
             app,
             classic: OnceLock::new(),
+            v1: OnceLock::new(),
         }
     }
 
@@ -107,6 +117,73 @@ impl Batch {
         }
     }
 
+    /// Frames of `roost.v1` of all lines, several a frame, ready to be written to a socket. Made once.
+    pub fn v1(&self) -> &Bytes {
+        self.v1.get_or_init(|| self.v1_frames(0..self.starts.len()))
+    }
+
+    /// The same for lines from `from` on and before `end`; made for this call, unless that is all of them.
+    pub fn v1_between(&self, from: u64, end: u64) -> Bytes {
+        let lines = self.between(from, end);
+        match lines.len() {
+            0 => Bytes::new(),
+            all if all == self.starts.len() => self.v1().clone(),
+            _ => self.v1_frames(lines),
+        }
+    }
+
+    /// Appends the block of `roost.v1`, as JSON, that holds the lines from `from` on and before `end`; nothing if there
+    /// are none.
+    pub fn push_block(&self, out: &mut Vec<u8>, from: u64, end: u64) {
+        let range = self.between(from, end);
+        if !range.is_empty() {
+            let seq = self.first_seq + range.start as u64;
+            v1::write_block(out, self.source, seq, range.map(|at| self.v1_line(at)));
+        }
+    }
+
+    /// Places of the lines from `from` on and before `end`.
+    fn between(&self, from: u64, end: u64) -> Range<usize> {
+        let place = |seq: u64| {
+            usize::try_from(seq.saturating_sub(self.first_seq))
+                .unwrap_or(usize::MAX)
+                .min(self.starts.len())
+        };
+        let (from, end) = (place(from), place(end));
+        from..end.max(from)
+    }
+
+    fn v1_line(&self, at: usize) -> (Millis, Cow<'_, str>, u8) {
+        let line = self.line(at);
+        let flags = u8::from(line.continued) * v1::CONTINUED | u8::from(line.open) * v1::OPEN;
+        (line.time, line.text(), flags)
+    }
+
+    fn v1_frames(&self, lines: Range<usize>) -> Bytes {
+        let mut frames = Vec::with_capacity(80 + lines.len() * 24 + self.buf.len());
+        let mut from = lines.start;
+        while from < lines.end {
+            let mut bytes = 0;
+            let rest = from..lines.end;
+            let fits = rest.take_while(|at| {
+                let begins = bytes < FRAME_BYTES;
+                bytes += self.line(*at).bytes.len();
+                begins
+            });
+            let to = from + fits.count();
+            let seq = self.first_seq + from as u64;
+            v1::push_lines(
+                &mut frames,
+                self.source,
+                seq,
+                (from..to).map(|at| self.v1_line(at)),
+            );
+            from = to;
+        }
+        frames.shrink_to_fit();
+        frames.into()
+    }
+
     fn classic_form(&self) -> &WireForm {
         self.classic.get_or_init(|| {
             let bytes = self.starts.len() * 48 + self.buf.len();
@@ -143,6 +220,7 @@ impl Batch {
 mod tests {
     use super::*;
     use crate::journal::staged::Staged;
+    use serde_json::json;
 
     fn batch(source: Source, lines: &[(&[u8], bool, bool)]) -> Batch {
         let mut staged = Staged::new(9, 10, 1_000, lines.len(), 0);
@@ -180,6 +258,66 @@ mod tests {
         assert_eq!(daemon.lines().next().unwrap().bytes, b"hi");
         let install = batch(Source::Install, &[(b"hi", false, false)]);
         assert_eq!(install.classic()[..], event::frame("install output", &["hi"]));
+    }
+
+    /// The blocks in frames.
+    fn blocks(mut frames: &[u8]) -> Vec<serde_json::Value> {
+        let mut blocks = Vec::new();
+        while !frames.is_empty() {
+            let (header, len) = match frames[1] {
+                126 => (4, usize::from(frames[2]) << 8 | usize::from(frames[3])),
+                127 => (10, u64::from_be_bytes(frames[2..10].try_into().unwrap()) as usize),
+                len => (2, usize::from(len)),
+            };
+            let value: serde_json::Value = serde_json::from_slice(&frames[header..header + len]).unwrap();
+            assert_eq!(value["event"], "lines");
+            blocks.push(value["args"][0].clone());
+            frames = &frames[header + len..];
+        }
+        blocks
+    }
+
+    #[test]
+    fn a_frame_of_v1_holds_many_lines_and_can_begin_and_end_anywhere() {
+        let batch = batch(
+            Source::Output,
+            &[(b"a", false, false), (b"na", false, true), (b"me", true, false)],
+        );
+        let all = json!([[1000, "a"], [1000, "na", 2], [1000, "me", 1]]);
+        assert_eq!(
+            blocks(batch.v1()),
+            [json!({"source": "output", "seq": 10, "lines": all})]
+        );
+        assert_eq!(batch.v1_between(0, 99).as_ptr(), batch.v1().as_ptr(), "no copy");
+        assert_eq!(
+            blocks(&batch.v1_between(11, 12)),
+            [json!({"source": "output", "seq": 11, "lines": [[1000, "na", 2]]})]
+        );
+        assert!(batch.v1_between(13, 99).is_empty() && batch.v1_between(0, 10).is_empty());
+        let mut block = Vec::new();
+        batch.push_block(&mut block, 12, 99);
+        let block: serde_json::Value = serde_json::from_slice(&block).unwrap();
+        assert_eq!(
+            block,
+            json!({"source": "output", "seq": 12, "lines": [[1000, "me", 1]]})
+        );
+    }
+
+    #[test]
+    fn a_batch_of_long_lines_is_several_frames_of_v1() {
+        let long = [b'x'; 40_000];
+        let batch = batch(Source::Output, &[(&long[..], false, false); 5]);
+        let blocks = blocks(batch.v1());
+        let seqs: Vec<_> = blocks
+            .iter()
+            .map(|block| block["seq"].as_u64().unwrap())
+            .collect();
+        assert_eq!(seqs, [10, 12, 14]);
+        let lines: usize = blocks
+            .iter()
+            .map(|block| block["lines"].as_array().unwrap().len())
+            .sum();
+        assert_eq!(lines, 5);
     }
 
     #[test]

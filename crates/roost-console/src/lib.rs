@@ -25,7 +25,7 @@ pub use console::{Console, History, Missed};
 pub use cursor::{Cursor, Read};
 pub use journal::sync::SyncJob;
 pub use line::{Line, LineJoiner};
-pub use ring::{Entry, Event};
+pub use ring::{Audience, Entry, Event};
 pub use writer::Writer;
 
 use roost_wire::clock::Millis;

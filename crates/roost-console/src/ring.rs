@@ -34,17 +34,30 @@ pub enum Entry {
 /// An event in its place among the lines.
 #[derive(Debug, Clone)]
 pub struct Event {
-    /// The classic WebSocket frame, whole.
-    pub frame: Bytes,
-    /// Only for those who may see the installer.
-    pub install: bool,
+    /// The classic WebSocket frame, whole; empty if classic viewers get none.
+    pub classic: Bytes,
+    /// The same for viewers that speak `roost.v1`.
+    pub v1: Bytes,
+    /// Who may see it.
+    pub audience: Audience,
+}
+
+/// Who may see an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// Every viewer.
+    All,
+    /// Who may see the installer.
+    Install,
+    /// Who may type.
+    Console,
 }
 
 impl Entry {
     fn weight(&self) -> usize {
         match self {
             Self::Lines(batch) => batch.weight(),
-            Self::Event(event) => event.frame.len() + size_of::<Event>(),
+            Self::Event(event) => event.classic.len() + event.v1.len() + size_of::<Event>(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What the console promises, whatever happens.
 
 use super::*;
-use crate::LineJoiner;
+use crate::{Audience, LineJoiner};
 use proptest::prelude::*;
 use std::fs::OpenOptions;
 
@@ -282,7 +282,7 @@ proptest! {
                     offset += chunk.len() as u64;
                     bench.writer().output(chunk.as_bytes(), offset, now).unwrap();
                 }
-                Act::Event => bench.writer().event(Event { frame: Bytes::from_static(b"event"), install: false }),
+                Act::Event => bench.writer().event(Event { classic: Bytes::from_static(b"event"), v1: Bytes::new(), audience: Audience::All }),
                 Act::Retain => {
                     bench.writer().enforce_limits(now).unwrap();
                     prop_assert!(console.journal_bytes() <= limits.journal_bytes);

@@ -1,7 +1,7 @@
 //! What the console promises, told one case at a time.
 
 use super::*;
-use crate::LineJoiner;
+use crate::{Audience, LineJoiner};
 use roost_wire::event;
 
 #[test]
@@ -258,8 +258,9 @@ fn an_event_keeps_its_place_among_the_lines() {
     let mut cursor = bench.console.tail();
     bench.writer().notice(Source::Daemon, "starting", 1).unwrap();
     bench.writer().event(Event {
-        frame: Bytes::from_static(b"status"),
-        install: false,
+        classic: Bytes::from_static(b"status"),
+        v1: Bytes::from_static(b"status"),
+        audience: Audience::All,
     });
     bench.writer().notice(Source::Daemon, "started", 1).unwrap();
     let Read::Entries(entries) = bench.console.read(&mut cursor, 1 << 20) else {
