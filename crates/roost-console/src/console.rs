@@ -7,7 +7,7 @@ use crate::{
     batch::Batch,
     cursor::{Cursor, Read},
     journal::Shared,
-    ring::Ring,
+    ring::{Entry, Ring},
 };
 use roost_wire::clock::Millis;
 use std::{io, sync::Arc};
@@ -101,6 +101,39 @@ impl Console {
             missed,
             batches: lines.batches,
         })
+    }
+
+    /// The next lines, from the ring where they are there, else from the journal; none at the end. The first batch may
+    /// begin before the cursor. Blocks on the disk.
+    pub fn lines(&self, cursor: &mut Cursor, max_bytes: usize) -> io::Result<History> {
+        loop {
+            let batches = match self.read(cursor, max_bytes) {
+                Read::Entries(entries) => {
+                    let lines = entries.into_iter().filter_map(|entry| match entry {
+                        Entry::Lines(batch) => Some(batch),
+                        Entry::Event(_) => None,
+                    });
+                    let batches: Vec<_> = lines.collect();
+                    if batches.is_empty() {
+                        // Events alone: there may be lines behind them.
+                        continue;
+                    }
+                    batches
+                }
+                Read::Behind => {
+                    let history = self.history(cursor, max_bytes)?;
+                    if history.batches.is_empty() && history.missed.is_none() {
+                        continue;
+                    }
+                    return Ok(history);
+                }
+                Read::Empty | Read::Closed => Vec::new(),
+            };
+            return Ok(History {
+                missed: None,
+                batches,
+            });
+        }
     }
 
     /// The first line that arrived at or after `time`; `next_seq` if none. Blocks on the disk.

@@ -99,6 +99,7 @@ fn measure(viewers: u64, rate: u64, seconds: u64, floor: f64) {
             address: [127, 0, 0, 1].into(),
             query_token: Some(token()),
             permit: None,
+            is_v1: false,
         };
         shards.adopt(Upgraded::Plain(theirs, Bytes::new()), handle.clone(), peer);
         let mut answer = [0; 4096];

@@ -6,7 +6,6 @@
 mod answer;
 mod cors;
 mod guard;
-mod history;
 mod journal;
 mod logs;
 mod panel_orders;

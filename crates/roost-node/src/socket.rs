@@ -24,6 +24,7 @@ mod shard;
 mod shown;
 mod slots;
 mod stream;
+mod v1;
 mod viewer;
 mod watchers;
 
@@ -69,6 +70,8 @@ pub struct Peer {
     pub query_token: Option<String>,
     /// From [`Shards::admit`].
     pub permit: Option<Permit>,
+    /// Whether `roost.v1` was agreed on.
+    pub is_v1: bool,
 }
 
 impl fmt::Debug for Peer {

@@ -236,6 +236,11 @@ pub fn gap(after: u64, count: Option<u64>, reason: Reason) -> Value {
     json!({"after": after, "count": count, "reason": reason.name()})
 }
 
+/// A whole text frame with [`gap`].
+pub fn gap_frame(after: u64, count: Option<u64>, reason: Reason) -> Vec<u8> {
+    frame(GAP, &[gap(after, count, reason)])
+}
+
 /// A whole text frame with one event.
 pub fn frame(name: &str, args: &[Value]) -> Vec<u8> {
     let mut out = Vec::new();

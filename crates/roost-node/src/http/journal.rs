@@ -2,10 +2,7 @@
 //!
 //! Whose history begins where is the panel's business; it says so with `since`.
 
-use super::{
-    answer::{Body, Failure, Named},
-    history::piece,
-};
+use super::answer::{Body, Failure, Named};
 use crate::{node::Node, server::handle::ServerHandle};
 use axum::{
     Json,
@@ -25,6 +22,8 @@ use tokio::time::Instant;
 const LINES: (u32, u32) = (100, 10_000);
 /// Seconds that a page may be waited for at most.
 const WAIT_MAX: u32 = 30;
+/// Bytes of lines read at once.
+const PIECE: usize = 256 << 10;
 /// Bytes of lines after which a page ends.
 const PAGE_MAX: usize = 2 << 20;
 
@@ -139,7 +138,7 @@ fn read(console: &Console, query: &JournalQuery) -> io::Result<JournalPage> {
     let mut bytes = 0;
     while cursor.seq < to && bytes < PAGE_MAX {
         let before = cursor.seq;
-        let history = piece(console, &mut cursor)?;
+        let history = console.lines(&mut cursor, PIECE)?;
         if history.batches.is_empty() && history.missed.is_none() {
             break;
         }

@@ -1,9 +1,6 @@
 //! `GET /api/servers/{uuid}/logs`: the last lines, as stock panels read them. Works offline, too.
 
-use super::{
-    answer::{Failure, Named},
-    history::piece,
-};
+use super::answer::{Failure, Named};
 use crate::node::Node;
 use axum::{
     Json,
@@ -15,6 +12,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::io;
 
+/// Bytes of lines read at once.
+const PIECE: usize = 256 << 10;
 /// Most lines, and how many without a number.
 const LINES_MAX: u64 = 100;
 
@@ -42,7 +41,7 @@ fn read(console: &Console, lines: u64, app: &str) -> io::Result<Vec<String>> {
     let mut texts = Vec::new();
     while cursor.seq < end {
         let before = cursor.seq;
-        let history = piece(console, &mut cursor)?;
+        let history = console.lines(&mut cursor, PIECE)?;
         for batch in &history.batches {
             for line in batch.lines().filter(|line| (before..end).contains(&line.seq)) {
                 let text = String::from_utf8_lossy(line.bytes);

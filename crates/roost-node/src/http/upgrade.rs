@@ -18,6 +18,7 @@ use hyper_util::rt::TokioIo;
 use roost_wire::{
     origin::Origin,
     peer::{OverTls, PeerAddr, TrustedProxies},
+    v1,
 };
 use std::{
     collections::HashMap,
@@ -92,20 +93,40 @@ pub(super) async fn open(
     Path(uuid): Path<String>,
     mut request: Request,
 ) -> Response {
-    match check(&node, &uuid, &mut request).await {
+    let is_v1 = offers(request.headers(), v1::SUBPROTOCOL);
+    match check(&node, &uuid, &mut request, is_v1).await {
         Ok(accept) => {
             let mut response = StatusCode::SWITCHING_PROTOCOLS.into_response();
             let headers = response.headers_mut();
             headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
             headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
             headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+            if is_v1 {
+                headers.insert(
+                    header::SEC_WEBSOCKET_PROTOCOL,
+                    HeaderValue::from_static(v1::SUBPROTOCOL),
+                );
+            }
             response
         }
         Err(response) => *response,
     }
 }
 
-async fn check(node: &Node, uuid: &str, request: &mut Request) -> Result<HeaderValue, Box<Response>> {
+/// Whether a client would speak this subprotocol.
+fn offers(headers: &HeaderMap, subprotocol: &str) -> bool {
+    let offered = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
+    offered
+        .filter_map(|value| value.to_str().ok())
+        .any(|value| value.split(',').any(|offer| offer.trim() == subprotocol))
+}
+
+async fn check(
+    node: &Node,
+    uuid: &str,
+    request: &mut Request,
+    is_v1: bool,
+) -> Result<HeaderValue, Box<Response>> {
     let server = Uuid::try_parse(uuid)
         .ok()
         .and_then(|uuid| node.servers().get(uuid))
@@ -150,6 +171,7 @@ async fn check(node: &Node, uuid: &str, request: &mut Request) -> Result<HeaderV
         address: way.address,
         query_token,
         permit: Some(permit),
+        is_v1,
     };
     let upgrade = hyper::upgrade::on(request);
     let shards = node.shards().clone();

@@ -299,6 +299,7 @@ impl Actor {
             tracing::info!(server = %self.uuid, user = ?by.user, "the stop command was typed");
             self.input_from_inside(Input::StopTyped);
         }
+        self.publish_typed(by.user_name.as_deref(), text);
         let written = self
             .context
             .pumps

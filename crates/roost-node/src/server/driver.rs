@@ -16,8 +16,9 @@ use crate::{
     pump::DoneRule,
     runtime::{Running, StartError},
 };
-use roost_console::Event;
-use roost_wire::{event, node_api::Source, remote::Runtime, stats::Stats};
+use bytes::Bytes;
+use roost_console::{Audience, Event};
+use roost_wire::{event, node_api::Source, remote::Runtime, stats::Stats, v1};
 use std::sync::Arc;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -50,7 +51,7 @@ impl Actor {
             }
             Effect::Publish(state) => {
                 tracing::info!(server = %self.uuid, %state, "power state");
-                self.publish(event::STATUS, &[state.as_str()], false);
+                self.publish(event::STATUS, &[state.as_str()], Audience::All);
             }
             Effect::Notice(text) => self.say(text),
         }
@@ -63,9 +64,25 @@ impl Actor {
     }
 
     /// An event in its place among the lines.
-    pub(super) fn publish(&self, name: &str, args: &[&str], install: bool) {
-        let frame = event::frame(name, args).into();
-        self.context.pumps.event(self.uuid, Event { frame, install });
+    pub(super) fn publish(&self, name: &str, args: &[&str], audience: Audience) {
+        let frame = Bytes::from(event::frame(name, args));
+        let event = Event {
+            classic: frame.clone(),
+            v1: frame,
+            audience,
+        };
+        self.context.pumps.event(self.uuid, event);
+    }
+
+    /// Who typed what, before its effect: for viewers that may type themselves and speak `roost.v1`.
+    pub(super) fn publish_typed(&self, user: Option<&str>, text: &str) {
+        let typed = serde_json::json!({"user": user, "text": text, "time": self.context.clock.now()});
+        let event = Event {
+            classic: Bytes::new(),
+            v1: v1::frame(v1::TYPED, &[typed]).into(),
+            audience: Audience::Console,
+        };
+        self.context.pumps.event(self.uuid, event);
     }
 
     /// A server that was just created: it is installed, or the panel is told that there is nothing to install.

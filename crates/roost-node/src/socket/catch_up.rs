@@ -9,12 +9,16 @@ use super::{
     Ended,
     history_pool::{For, Job, Task},
     shard::Shard,
-    shown::{join, lines_between},
+    shown::{Shown, lines_between},
     viewer::{Mode, Viewer},
 };
 use bytes::BytesMut;
-use roost_console::{Cursor, History, Read};
-use roost_wire::{close::Close, node_api::Source};
+use roost_console::{Audience, Cursor, History, Read};
+use roost_wire::{
+    close::Close,
+    node_api::Source,
+    v1::{self, Reason},
+};
 use std::{io, sync::Arc, sync::atomic::Ordering};
 
 /// Most bytes of lines that a viewer is given at once.
@@ -85,8 +89,9 @@ impl Shard {
                     if viewer.cursor.entry > tail.entry {
                         viewer.cursor = tail;
                     }
-                    let shown = join(entries, from, |i| first + i as u64 >= viewer.events_from);
-                    viewer.push(shown.of(viewer.rights()), self.now)?;
+                    let unseen = usize::try_from(viewer.events_from.saturating_sub(first));
+                    let shown = Shown::new(entries.to_vec(), from, unseen.unwrap_or(usize::MAX));
+                    viewer.push(shown.of(viewer.view()), self.now)?;
                 }
                 // The ring says that there is nothing, the tail says that there is: only the journal can tell.
                 Read::Empty if viewer.cursor.seq < tail.seq => return self.read_history(viewer),
@@ -170,7 +175,8 @@ impl Shard {
             Err(error) => {
                 tracing::warn!(%error, server = %viewer.server, "history can't be read, a viewer goes on without it");
                 viewer.cursor = tail;
-                self.tell(viewer, &unreadable(tail.seq.saturating_sub(from), &error))?;
+                let lines = tail.seq.saturating_sub(from);
+                self.tell_gap(viewer, from, lines, Reason::Disk, &unreadable(lines, &error))?;
                 return self.catch_up(viewer);
             }
         };
@@ -178,19 +184,38 @@ impl Shard {
             // What is missing behind the tail, the group will say.
             let lines = missed.lines.min(tail.seq.saturating_sub(from));
             self.hub.counters.missed.fetch_add(lines, Ordering::Relaxed);
-            self.tell(viewer, &missing(lines))?;
+            self.tell_gap(viewer, from, lines, Reason::Retention, &missing(lines))?;
         }
         let mut bytes = BytesMut::new();
-        let sees_install = viewer.rights().sees_install;
+        let view = viewer.view();
         for batch in &history.batches {
-            if sees_install || batch.source() != Source::Install {
-                bytes.extend_from_slice(&lines_between(batch, from, tail.seq));
+            if batch.source() != Source::Install || view.includes(Audience::Install) {
+                bytes.extend_from_slice(&lines_between(batch, from, tail.seq, view));
             }
         }
         // A read that went past the tail, into lines that the group has not flushed yet, stops there.
         viewer.cursor = if cursor.seq >= tail.seq { tail } else { cursor };
         viewer.push(bytes.freeze(), self.now)?;
         self.catch_up(viewer)
+    }
+}
+
+impl Shard {
+    /// Lines from `from` on are missing: a number in `roost.v1`, a sentence for others.
+    fn tell_gap(
+        &mut self,
+        viewer: &mut Viewer,
+        from: u64,
+        lines: u64,
+        why: Reason,
+        sentence: &str,
+    ) -> Result<(), Ended> {
+        if !viewer.is_v1 {
+            return self.tell(viewer, sentence);
+        }
+        let frame = v1::gap_frame(from.saturating_sub(1), Some(lines), why);
+        viewer.send(frame, self.now)?;
+        Ok(())
     }
 }
 

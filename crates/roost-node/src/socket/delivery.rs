@@ -10,13 +10,18 @@ use super::{
     catch_up::{missing, unreadable},
     history_pool::{For, Job, Task},
     shard::Shard,
-    shown::{Shown, join},
+    shown::Shown,
     slots::Key,
     viewer::Viewer,
     watchers::Group,
 };
 use roost_console::{Cursor, Entry, History, Read};
-use roost_wire::{clock::Millis, close::Close, event};
+use roost_wire::{
+    clock::Millis,
+    close::Close,
+    event,
+    v1::{self, Reason},
+};
 use std::{io, sync::Arc, sync::atomic::Ordering};
 use uuid::Uuid;
 
@@ -62,7 +67,7 @@ impl Shard {
         let before = group.tail;
         match group.handle.console.read(&mut group.tail, PASS_BYTES) {
             Read::Entries(entries) => {
-                let shown = join(&entries, before.seq, |_| true);
+                let shown = Shown::new(entries, before.seq, 0);
                 let has_more = group.handle.console.tail() != group.tail;
                 self.pass(server, before, shown);
                 has_more
@@ -113,7 +118,7 @@ impl Shard {
             self.set_live(viewer, false);
             return self.expire(viewer);
         }
-        let bytes = pass.shown.of(session.rights);
+        let bytes = pass.shown.of(viewer.view());
         if viewer.has_backlog() {
             viewer.cursor = pass.before;
             self.set_live(viewer, false);
@@ -167,30 +172,38 @@ impl Shard {
             Ok((cursor, history)) => {
                 group.tail = cursor;
                 let entries: Vec<Entry> = history.batches.into_iter().map(Entry::Lines).collect();
-                let mut shown = join(&entries, before.seq, |_| true);
+                let mut shown = Shown::new(entries, before.seq, 0);
                 if let Some(missed) = history.missed {
                     let viewers = group.live().len() as u64;
                     self.hub
                         .counters
                         .missed
                         .fetch_add(missed.lines * viewers, Ordering::Relaxed);
-                    shown.put_before(&event::frame(event::DAEMON_MESSAGE, &[&missing(missed.lines)]));
+                    let after = before.seq.saturating_sub(1);
+                    shown.put_before(
+                        event::frame(event::DAEMON_MESSAGE, &[&missing(missed.lines)]),
+                        v1::gap_frame(after, Some(missed.lines), Reason::Retention),
+                    );
                 }
                 shown
             }
             Err(error) => {
                 tracing::warn!(%error, %server, "history can't be read, its viewers go on without it");
                 group.tail = group.handle.console.tail();
-                let text = unreadable(group.tail.seq.saturating_sub(before.seq), &error);
+                let lines = group.tail.seq.saturating_sub(before.seq);
+                let text = unreadable(lines, &error);
                 let mut shown = Shown::default();
-                shown.put_before(&event::frame(event::DAEMON_MESSAGE, &[&text]));
+                shown.put_before(
+                    event::frame(event::DAEMON_MESSAGE, &[&text]),
+                    v1::gap_frame(before.seq.saturating_sub(1), Some(lines), Reason::Disk),
+                );
                 shown
             }
         };
         if group.tail.entry != Cursor::NOT_ALIGNED {
             // Back in the ring: events may have gone unseen, the state is what they come to.
             let state = group.handle.view.borrow().state;
-            shown.put_behind(&event::frame(event::STATUS, &[state.as_str()]));
+            shown.put_behind(event::frame(event::STATUS, &[state.as_str()]));
         }
         // A whole pass needs no pause to gather more lines.
         group.next_flush = self.now;

@@ -6,9 +6,11 @@
 use super::{
     inbox::{Inbox, Post},
     slots::Key,
+    v1::PageWanted,
 };
 use roost_console::{Console, Cursor};
 use roost_wire::clock::Millis;
+use serde_json::Value;
 use std::{
     collections::VecDeque,
     io,
@@ -44,6 +46,12 @@ pub(super) enum Task {
     },
     /// The first line at or after a time.
     Floor { key: Key, from: Millis },
+    /// A page of lines.
+    Page {
+        key: Key,
+        name: Option<Value>,
+        wanted: PageWanted,
+    },
 }
 
 #[derive(Default)]
@@ -136,6 +144,11 @@ fn work(room: &Room) {
                 key,
                 from,
                 result: guarded(|| console.seq_at(from)),
+            },
+            Task::Page { key, name, wanted } => Post::Page {
+                key,
+                name,
+                result: guarded(|| wanted.read(&console)),
             },
         });
     }

@@ -9,6 +9,7 @@ use super::{
     frame_reader::Message,
     inbox::Post,
     shard::Shard,
+    v1::Answer,
     viewer::{Mode, Viewer},
 };
 use crate::server::handle::{Refusal, Reply, Request, Requester};
@@ -18,6 +19,7 @@ use roost_wire::{
     frame, permission,
     power::PowerAction,
     token::TokenError,
+    v1,
 };
 use serde_json::{Value, json};
 use std::sync::{Arc, atomic::Ordering};
@@ -91,6 +93,11 @@ impl Shard {
 
     fn handle(&mut self, viewer: &mut Viewer, message: Message) -> Result<(), Ended> {
         match message {
+            Message::Text(text) if viewer.is_v1 => match v1::Request::parse(&text) {
+                Ok(Ok(request)) => return self.request(viewer, request),
+                Ok(Err(bad)) => return self.refuse_request(viewer, bad),
+                Err(_) => self.ignore(),
+            },
             Message::Text(text) => match Inbound::parse(&text) {
                 Ok(event) => return self.event(viewer, event),
                 Err(_) => self.ignore(),
@@ -112,8 +119,50 @@ impl Shard {
 
     fn event(&mut self, viewer: &mut Viewer, event: Inbound) -> Result<(), Ended> {
         if let Inbound::Auth(token) = &event {
-            return self.authenticate(viewer, token, false);
+            return self.authenticate(viewer, token, v1::Begin::default(), false);
         }
+        if !self.may_ask(viewer)? {
+            return Ok(());
+        }
+        match event {
+            Inbound::SendLogs => self.replay(viewer),
+            Inbound::SendStats => self.send_stats(viewer),
+            Inbound::SendCommand(text) => {
+                self.release(viewer)?;
+                self.command(viewer, text, None)
+            }
+            Inbound::SetState(word) => {
+                self.release(viewer)?;
+                self.set_state(viewer, &word, None)
+            }
+            Inbound::Unknown(_) | Inbound::Auth(_) => {
+                self.ignore();
+                Ok(())
+            }
+        }
+    }
+
+    fn request(&mut self, viewer: &mut Viewer, request: v1::Request) -> Result<(), Ended> {
+        if let v1::Request::Auth(token, begin) = &request {
+            return self.authenticate(viewer, token, *begin, false);
+        }
+        if !self.may_ask(viewer)? {
+            return Ok(());
+        }
+        match request {
+            v1::Request::Stats => self.send_stats(viewer),
+            v1::Request::Command(text, name) => self.command(viewer, text, name),
+            v1::Request::State(word, name) => self.set_state(viewer, &word, name),
+            v1::Request::Page { before, lines, name } => self.send_page(viewer, before, lines, name),
+            v1::Request::Unknown | v1::Request::Auth(..) => {
+                self.ignore();
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether a viewer holds a token that is good now. If not, it is told so.
+    fn may_ask(&mut self, viewer: &mut Viewer) -> Result<bool, Ended> {
         let wall = self.hub.clock.now();
         if viewer.is_let_in()
             && viewer
@@ -124,52 +173,33 @@ impl Shard {
             self.expire(viewer)?;
         }
         let missing = match viewer.mode {
-            Mode::Guest => Some(TokenError::Missing),
-            Mode::Expired => Some(TokenError::Expired),
-            Mode::Held | Mode::Following | Mode::Closing => None,
+            Mode::Guest => TokenError::Missing,
+            Mode::Expired => TokenError::Expired,
+            Mode::Held | Mode::Following | Mode::Closing => return Ok(true),
         };
-        if let Some(error) = missing {
-            viewer.send(event::frame(event::JWT_ERROR, &[&error.to_string()]), self.now)?;
-            return Ok(());
-        }
-        match event {
-            Inbound::SendLogs => self.replay(viewer),
-            Inbound::SendStats => self.send_stats(viewer),
-            Inbound::SendCommand(text) => {
-                self.release(viewer)?;
-                self.command(viewer, text)
-            }
-            Inbound::SetState(word) => {
-                self.release(viewer)?;
-                self.set_state(viewer, &word)
-            }
-            Inbound::Unknown(_) | Inbound::Auth(_) => {
-                self.ignore();
-                Ok(())
-            }
-        }
+        viewer.send(event::frame(event::JWT_ERROR, &[&missing.to_string()]), self.now)?;
+        Ok(false)
     }
 
-    fn command(&mut self, viewer: &mut Viewer, text: String) -> Result<(), Ended> {
+    fn command(&mut self, viewer: &mut Viewer, text: String, name: Option<Value>) -> Result<(), Ended> {
         if !viewer.rights().console {
-            return self.tell(
-                viewer,
-                &Refusal::NoPermission(permission::CONTROL_CONSOLE).to_string(),
-            );
+            let refusal = Refusal::NoPermission(permission::CONTROL_CONSOLE);
+            return self.tell_refusal(viewer, name, &refusal);
         }
         let details = json!({"command": text});
-        self.ask(viewer, "server:console.command", details, |by, reply| {
+        self.ask(viewer, name, "server:console.command", details, |by, reply| {
             Request::Command { text, by, reply }
         });
         Ok(())
     }
 
-    fn set_state(&mut self, viewer: &mut Viewer, word: &str) -> Result<(), Ended> {
+    fn set_state(&mut self, viewer: &mut Viewer, word: &str, name: Option<Value>) -> Result<(), Ended> {
         let Ok(action) = word.parse::<PowerAction>() else {
-            return self.tell(viewer, &Refusal::UnknownAction.to_string());
+            return self.tell_refusal(viewer, name, &Refusal::UnknownAction);
         };
         if !viewer.rights().allow(action) {
-            return self.tell(viewer, &Refusal::NoPermission(action.permission()).to_string());
+            let refusal = Refusal::NoPermission(action.permission());
+            return self.tell_refusal(viewer, name, &refusal);
         }
         let event = match action {
             PowerAction::Start => "server:power.start",
@@ -177,7 +207,7 @@ impl Shard {
             PowerAction::Restart => "server:power.restart",
             PowerAction::Kill => "server:power.kill",
         };
-        self.ask(viewer, event, json!({}), |by, reply| Request::Power {
+        self.ask(viewer, name, event, json!({}), |by, reply| Request::Power {
             action,
             by,
             reply,
@@ -185,10 +215,11 @@ impl Shard {
         Ok(())
     }
 
-    /// Hands a request to the actor. What is accepted is recorded; what is refused comes back as a message.
+    /// Hands a request to the actor. What is accepted is recorded, and the answer comes back by mail.
     fn ask(
         &mut self,
         viewer: &Viewer,
+        name: Option<Value>,
         event: &'static str,
         details: Value,
         request: impl FnOnce(Requester, Reply) -> Request,
@@ -201,9 +232,15 @@ impl Shard {
         let (recorded, socket) = (by.clone(), session.socket);
         let (hub, inbox) = (Arc::clone(&self.hub), Arc::clone(&self.inbox));
         let (key, server) = (viewer.key, viewer.server);
-        let reply = Reply::new(move |answer| match answer {
-            Ok(()) => hub.audit.did(&recorded, socket, server, event, details),
-            Err(refusal) => inbox.post(Post::Refused(key, refusal.to_string())),
+        let (is_answered, after) = (viewer.is_v1, group.handle.console.next_seq().saturating_sub(1));
+        let reply = Reply::new(move |result| {
+            if result.is_ok() {
+                hub.audit.did(&recorded, socket, server, event, details);
+            }
+            if is_answered || result.is_err() {
+                let answer = Answer { name, after, result };
+                inbox.post(Post::Answer(key, Box::new(answer)));
+            }
         });
         group.handle.ask(request(by, reply));
     }

@@ -4,11 +4,16 @@
 //! Bounded by its senders: an adoption holds a permit, a server is listed once until it was looked at, figures replace
 //! older ones, and a viewer has at most one piece of history under way. What a post does is the shard's business.
 
-use super::{Filter, Peer, Upgraded, slots::Key};
+use super::{
+    Filter, Peer, Upgraded,
+    slots::Key,
+    v1::{Answer, Page},
+};
 use crate::server::handle::ServerHandle;
 use bytes::Bytes;
 use roost_console::{Cursor, History};
 use roost_wire::{clock::Millis, close::Close, node_api::SocketInfo};
+use serde_json::Value;
 use std::{
     collections::HashMap,
     io,
@@ -25,8 +30,14 @@ use uuid::Uuid;
 pub(super) enum Post {
     /// A new connection.
     Adopt(Box<(Upgraded, ServerHandle, Peer)>),
-    /// A request of this viewer was refused; the sentence says why.
-    Refused(Key, String),
+    /// The actor's answer to a request of this viewer.
+    Answer(Key, Box<Answer>),
+    /// A page of history that this viewer asked for, by this name.
+    Page {
+        key: Key,
+        name: Option<Value>,
+        result: io::Result<Page>,
+    },
     /// A piece of history, for a read that began under this number.
     History {
         key: Key,

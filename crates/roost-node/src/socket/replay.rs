@@ -20,21 +20,7 @@ impl Shard {
             Floor::Seq(seq) => seq,
             Floor::Asked(_) => return Ok(()),
             Floor::At(from) => {
-                viewer.floor = Floor::Asked(from);
-                // Lines wait for the answer, or they would come again behind it.
-                self.pause(viewer);
-                viewer.mode = Mode::Held;
-                let Some(group) = self.groups.get(&viewer.server) else {
-                    return Ok(());
-                };
-                self.hub.history.ask(Job {
-                    console: Arc::clone(&group.handle.console),
-                    inbox: Arc::clone(&self.inbox),
-                    task: Task::Floor {
-                        key: viewer.key,
-                        from,
-                    },
-                });
+                self.ask_for_floor(viewer, from);
                 return Ok(());
             }
         };
@@ -57,6 +43,23 @@ impl Shard {
         self.catch_up(viewer)
     }
 
+    /// Looks up where a viewer's history begins. Its lines wait for the answer, or they would come again behind it.
+    pub(super) fn ask_for_floor(&mut self, viewer: &mut Viewer, from: Millis) {
+        viewer.floor = Floor::Asked(from);
+        self.pause(viewer);
+        viewer.mode = Mode::Held;
+        if let Some(group) = self.groups.get(&viewer.server) {
+            self.hub.history.ask(Job {
+                console: Arc::clone(&group.handle.console),
+                inbox: Arc::clone(&self.inbox),
+                task: Task::Floor {
+                    key: viewer.key,
+                    from,
+                },
+            });
+        }
+    }
+
     pub(super) fn floor_came(
         &mut self,
         viewer: &mut Viewer,
@@ -73,11 +76,16 @@ impl Shard {
         match result {
             Ok(seq) => {
                 viewer.floor = Floor::Seq(seq);
-                self.replay(viewer)
+                if viewer.is_v1 {
+                    self.begin(viewer)
+                } else {
+                    self.replay(viewer)
+                }
             }
             Err(error) => {
                 tracing::warn!(%error, server = %viewer.server, "the beginning of a viewer's history can't be found");
                 viewer.floor = Floor::At(from);
+                viewer.begin = None;
                 self.tell(
                     viewer,
                     &format!("The history can't be shown: the node can't read it from its disk ({error})."),

@@ -18,6 +18,7 @@ use roost_wire::{
     event,
     power::PowerState,
     token::{self, TokenError, Verified},
+    v1::Begin,
 };
 use serde_json::json;
 use std::sync::atomic::Ordering;
@@ -29,12 +30,16 @@ impl Shard {
         &mut self,
         viewer: &mut Viewer,
         text: &str,
+        begin: Begin,
         is_query: bool,
     ) -> Result<(), Ended> {
         let result = self.check(viewer, text);
         match result {
             Ok(token) if viewer.session.is_some() => self.refresh(viewer, token),
-            Ok(token) => self.let_in(viewer, token),
+            Ok(token) => {
+                viewer.begin = viewer.is_v1.then(|| Box::new(begin));
+                self.let_in(viewer, token)
+            }
             Err(error) => {
                 let reason = error.to_string();
                 self.hub.counters.refused.fetch_add(1, Ordering::Relaxed);
@@ -115,14 +120,22 @@ impl Shard {
         viewer.session = Some(Box::new(session));
         viewer.failures = 0;
         viewer.mode = Mode::Held;
-        self.holds
-            .push_back((self.now + self.hub.settings.hold, viewer.key));
-        viewer.send(event::frame(event::AUTH_SUCCESS, &[]), self.now)?;
+        if viewer.is_v1 {
+            self.welcome(viewer)?;
+        } else {
+            self.holds
+                .push_back((self.now + self.hub.settings.hold, viewer.key));
+            viewer.send(event::frame(event::AUTH_SUCCESS, &[]), self.now)?;
+        }
         self.send_status(viewer)?;
         if state == PowerState::Offline {
             self.send_stats(viewer)?;
         }
-        self.warn_of_expiry(viewer, wall)
+        self.warn_of_expiry(viewer, wall)?;
+        if viewer.is_v1 {
+            self.begin(viewer)?;
+        }
+        Ok(())
     }
 
     /// A fresh token: nothing changes but rights and end.
@@ -149,8 +162,11 @@ impl Shard {
             return self.follow(viewer);
         }
         if viewer.mode == Mode::Held && viewer.floor != Floor::None {
-            // A `send logs` that waited for the old beginning starts again from the new one.
+            // What waited for the old beginning starts again from the new one.
             return if matches!(viewer.floor, Floor::At(_)) {
+                if viewer.is_v1 {
+                    return self.begin(viewer);
+                }
                 self.replay(viewer)
             } else {
                 Ok(())

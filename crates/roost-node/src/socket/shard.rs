@@ -19,7 +19,7 @@ use super::{
     viewer::{Mode, Viewer},
     watchers::{Group, pace},
 };
-use roost_wire::{close::Close, event, frame, node_api::SocketInfo};
+use roost_wire::{close::Close, event, frame, node_api::SocketInfo, v1};
 use rustix::event::epoll;
 use serde_json::json;
 use std::{
@@ -232,8 +232,11 @@ impl Shard {
                     let (stream, handle, peer) = *arrival;
                     self.adopt(stream, handle, peer);
                 }
-                Post::Refused(key, text) => {
-                    self.turn(key, |shard, viewer| shard.tell(viewer, &text));
+                Post::Answer(key, answer) => {
+                    self.turn(key, |shard, viewer| shard.answered(viewer, *answer));
+                }
+                Post::Page { key, name, result } => {
+                    self.turn(key, |shard, viewer| shard.page_came(viewer, name, result));
                 }
                 Post::History { key, read, result } => {
                     self.turn(key, |shard, viewer| shard.history_came(viewer, read, result));
@@ -322,6 +325,7 @@ impl Shard {
             key,
             server,
             peer.address,
+            peer.is_v1,
             stream,
             peer.permit,
             &self.hub.settings,
@@ -335,7 +339,7 @@ impl Shard {
                 return Err(Ended::By(Close::Restarting));
             }
             if let Some(token) = &peer.query_token {
-                shard.authenticate(viewer, token, true)?;
+                shard.authenticate(viewer, token, v1::Begin::default(), true)?;
             }
             shard.received(viewer, &read)?;
             // TLS may have decrypted more than the upgrade took.

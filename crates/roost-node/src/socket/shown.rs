@@ -2,77 +2,91 @@
 //!
 //! When they are written, and to whose socket, is the delivery's business.
 
-use super::viewer::Rights;
+use super::viewer::View;
 use bytes::{Bytes, BytesMut};
-use roost_console::{Batch, Entry};
+use roost_console::{Audience, Batch, Entry};
 use roost_wire::node_api::Source;
+use std::cell::OnceCell;
 
-/// Classic frames for those who may see the installer, and for the others. Mostly the same bytes.
-#[derive(Debug, Default, Clone)]
+/// Frames for every kind of viewer, made when the first of that kind wants them.
+#[derive(Debug, Default)]
 pub(super) struct Shown {
-    all: Bytes,
-    without_install: Bytes,
+    entries: Vec<Entry>,
+    /// Lines before this number are left out.
+    from: u64,
+    /// Events before this place are left out.
+    events_from: usize,
+    /// Some entries are not for everybody.
+    is_mixed: bool,
+    /// Before all: for classic viewers, and for `roost.v1`.
+    before: Option<(Bytes, Bytes)>,
+    /// Behind all.
+    behind: Bytes,
+    made: [OnceCell<Bytes>; View::KINDS],
 }
 
 impl Shown {
-    /// What somebody with these rights sees.
-    pub(super) fn of(&self, rights: Rights) -> Bytes {
-        if rights.sees_install {
-            self.all.clone()
-        } else {
-            self.without_install.clone()
+    /// Entries, of which lines before `from` and events before the place `events_from` are left out.
+    pub(super) fn new(entries: Vec<Entry>, from: u64, events_from: usize) -> Self {
+        let is_mixed = entries.iter().any(|entry| audience(entry) != Audience::All);
+        Self {
+            entries,
+            from,
+            events_from,
+            is_mixed,
+            ..Self::default()
         }
     }
 
-    /// Puts a frame before all.
-    pub(super) fn put_before(&mut self, frame: &[u8]) {
-        self.all = [frame, &self.all].concat().into();
-        self.without_install = [frame, &self.without_install].concat().into();
+    /// Puts a frame before all: one for classic viewers, one for the others.
+    pub(super) fn put_before(&mut self, classic: Vec<u8>, v1: Vec<u8>) {
+        self.before = Some((classic.into(), v1.into()));
     }
 
     /// Puts a frame behind all.
-    pub(super) fn put_behind(&mut self, frame: &[u8]) {
-        self.all = [&self.all, frame].concat().into();
-        self.without_install = [&self.without_install, frame].concat().into();
+    pub(super) fn put_behind(&mut self, frame: Vec<u8>) {
+        self.behind = frame.into();
+    }
+
+    /// What such a viewer sees.
+    pub(super) fn of(&self, view: View) -> Bytes {
+        let view = if self.is_mixed { view } else { view.of_common() };
+        self.made[view.kind()].get_or_init(|| self.make(view)).clone()
+    }
+
+    fn make(&self, view: View) -> Bytes {
+        let before = self
+            .before
+            .as_ref()
+            .map(|(classic, v1)| if view.is_v1 { v1 } else { classic }.clone());
+        let entries = self.entries.iter().enumerate();
+        let entries = entries.filter(|(_, entry)| view.includes(audience(entry)));
+        let entries = entries.filter_map(|(place, entry)| match entry {
+            Entry::Lines(batch) => Some(lines_between(batch, self.from, u64::MAX, view)),
+            Entry::Event(_) if place < self.events_from => None,
+            Entry::Event(event) if view.is_v1 => Some(event.v1.clone()),
+            Entry::Event(event) => Some(event.classic.clone()),
+        });
+        let pieces = before.into_iter().chain(entries).chain([self.behind.clone()]);
+        concat(&pieces.filter(|piece| !piece.is_empty()).collect::<Vec<_>>())
     }
 }
 
-/// The frames of entries. Lines before `from` are left out, and events that `wants_event` does not want, by their place.
+fn audience(entry: &Entry) -> Audience {
+    match entry {
+        Entry::Lines(batch) if batch.source() == Source::Install => Audience::Install,
+        Entry::Lines(_) => Audience::All,
+        Entry::Event(event) => event.audience,
+    }
+}
+
 /// A single piece is not copied.
-pub(super) fn join(entries: &[Entry], from: u64, wants_event: impl Fn(usize) -> bool) -> Shown {
-    let mut pieces: Vec<(Bytes, bool)> = Vec::with_capacity(entries.len());
-    for (i, entry) in entries.iter().enumerate() {
-        match entry {
-            Entry::Lines(batch) => {
-                let lines = lines_between(batch, from, u64::MAX);
-                pieces.push((lines, batch.source() == Source::Install));
-            }
-            Entry::Event(event) if wants_event(i) => pieces.push((event.frame.clone(), event.install)),
-            Entry::Event(_) => {}
-        }
-    }
-    let all = concat(pieces.iter().map(|(bytes, _)| bytes));
-    let has_install = pieces.iter().any(|(_, is_install)| *is_install);
-    let without_install = if has_install {
-        concat(
-            pieces
-                .iter()
-                .filter(|(_, is_install)| !is_install)
-                .map(|(bytes, _)| bytes),
-        )
-    } else {
-        all.clone()
-    };
-    Shown { all, without_install }
-}
-
-fn concat<'a>(pieces: impl Iterator<Item = &'a Bytes> + Clone) -> Bytes {
-    let mut some = pieces.clone();
-    match (some.next(), some.next()) {
-        (None, _) => Bytes::new(),
-        (Some(only), None) => only.clone(),
+fn concat(pieces: &[Bytes]) -> Bytes {
+    match pieces {
+        [] => Bytes::new(),
+        [only] => only.clone(),
         _ => {
-            let mut joined = BytesMut::with_capacity(pieces.clone().map(Bytes::len).sum());
+            let mut joined = BytesMut::with_capacity(pieces.iter().map(Bytes::len).sum());
             for piece in pieces {
                 joined.extend_from_slice(piece);
             }
@@ -81,8 +95,11 @@ fn concat<'a>(pieces: impl Iterator<Item = &'a Bytes> + Clone) -> Bytes {
     }
 }
 
-/// The classic frames of the lines from `from` on and before `end`; no copy.
-pub(super) fn lines_between(batch: &Batch, from: u64, end: u64) -> Bytes {
+/// The frames of the lines from `from` on and before `end`; for classic viewers no copy.
+pub(super) fn lines_between(batch: &Batch, from: u64, end: u64, view: View) -> Bytes {
+    if view.is_v1 {
+        return batch.v1_between(from, end);
+    }
     if batch.first_seq() >= end {
         return Bytes::new();
     }

@@ -10,12 +10,13 @@ use super::{
     stream::Stream,
 };
 use bytes::Bytes;
-use roost_console::Cursor;
+use roost_console::{Audience, Cursor};
 use roost_wire::{
     clock::Millis,
     permission::{self, PermissionSet},
     power::{PowerAction, PowerState},
     token::Verified,
+    v1::Begin,
 };
 use std::{
     collections::VecDeque,
@@ -62,6 +63,12 @@ pub(super) struct Viewer {
     pub(super) key: Key,
     pub(super) server: Uuid,
     pub(super) address: IpAddr,
+    /// Speaks `roost.v1`.
+    pub(super) is_v1: bool,
+    /// Where a viewer of `roost.v1` begins, once its floor is known.
+    pub(super) begin: Option<Box<Begin>>,
+    /// A page of history is being read for it.
+    pub(super) is_paging: bool,
     pub(super) stream: Stream,
     pub(super) reader: FrameReader,
     /// Pieces of frames that the socket has not taken.
@@ -115,6 +122,42 @@ pub(super) struct Session {
     pub(super) history_from: Option<Millis>,
     /// First `auth`, milliseconds since the epoch.
     pub(super) since: Millis,
+}
+
+/// Of what kind a viewer is, where it matters for the bytes that it gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct View {
+    /// Speaks `roost.v1`.
+    pub(super) is_v1: bool,
+    sees_install: bool,
+    sees_typed: bool,
+}
+
+impl View {
+    /// How many kinds there are.
+    pub(super) const KINDS: usize = 8;
+
+    /// A number below [`Self::KINDS`].
+    pub(super) fn kind(self) -> usize {
+        usize::from(self.is_v1) << 2 | usize::from(self.sees_install) << 1 | usize::from(self.sees_typed)
+    }
+
+    /// The one that stands for all of its dialect, where nothing is shown to some only.
+    pub(super) fn of_common(self) -> Self {
+        Self {
+            is_v1: self.is_v1,
+            sees_install: false,
+            sees_typed: false,
+        }
+    }
+
+    pub(super) fn includes(self, audience: Audience) -> bool {
+        match audience {
+            Audience::All => true,
+            Audience::Install => self.sees_install,
+            Audience::Console => self.sees_typed,
+        }
+    }
 }
 
 /// The rights that matter on a socket, small enough for thousands of viewers.
@@ -179,6 +222,7 @@ impl Viewer {
         key: Key,
         server: Uuid,
         address: IpAddr,
+        is_v1: bool,
         stream: Stream,
         permit: Option<Permit>,
         settings: &Settings,
@@ -188,6 +232,9 @@ impl Viewer {
             key,
             server,
             address,
+            is_v1,
+            begin: None,
+            is_paging: false,
             stream,
             reader: FrameReader::default(),
             outbox: VecDeque::new(),
@@ -231,6 +278,15 @@ impl Viewer {
             .as_ref()
             .map(|session| session.rights)
             .unwrap_or_default()
+    }
+
+    pub(super) fn view(&self) -> View {
+        let rights = self.rights();
+        View {
+            is_v1: self.is_v1,
+            sees_install: rights.sees_install,
+            sees_typed: rights.console,
+        }
     }
 
     pub(super) fn has_backlog(&self) -> bool {

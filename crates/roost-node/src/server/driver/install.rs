@@ -12,6 +12,7 @@ use crate::{
         power::Input,
     },
 };
+use roost_console::Audience;
 use roost_wire::event;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -21,7 +22,7 @@ impl Actor {
     pub(super) fn install(&mut self) {
         let called_off = CancellationToken::new();
         self.installing = Some(called_off.clone());
-        self.publish(event::INSTALL_STARTED, &[""], false);
+        self.publish(event::INSTALL_STARTED, &[""], Audience::All);
         let (context, definition) = (Arc::clone(&self.context), Arc::clone(&self.definition));
         let reporter = self.reporter();
         self.job(async move {
@@ -44,7 +45,7 @@ impl Actor {
     pub(in crate::server) fn installed(&mut self, successful: bool) {
         self.installing = None;
         let word = if successful { "true" } else { "false" };
-        self.publish(event::INSTALL_COMPLETED, &[word], false);
+        self.publish(event::INSTALL_COMPLETED, &[word], Audience::All);
         self.input_from_inside(Input::InstallEnded { successful });
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     server::handle::{Request, Requester, ServerHandle, ServerView},
 };
 use bytes::Bytes;
-use roost_console::{Event, Limits, Writer};
+use roost_console::{Audience, Event, Limits, Writer};
 use roost_wire::{
     clock::{Clock, ManualClock},
     close::Close,
@@ -161,6 +161,7 @@ impl Stand {
             address,
             query_token: query_token.map(str::to_owned),
             permit,
+            is_v1: false,
         };
         self.shards.adopt(stream, self.handle.clone(), peer);
     }
@@ -235,10 +236,11 @@ impl Stand {
     /// The state changes, in the order that the actor keeps.
     pub(super) fn set_state(&mut self, state: PowerState) {
         self.view.send_modify(|view| view.state = state);
-        let frame = roost_wire::event::frame("status", &[state.as_str()]).into();
+        let frame: bytes::Bytes = roost_wire::event::frame("status", &[state.as_str()]).into();
         self.writer.event(Event {
-            frame,
-            install: false,
+            classic: frame.clone(),
+            v1: frame,
+            audience: Audience::All,
         });
         self.shards.published(SERVER);
     }

@@ -1,0 +1,337 @@
+//! What viewers that speak `roost.v1` get on top: where they begin, answers to their requests, pages of history.
+//!
+//! The frames are in [`roost_wire::v1`]; how lines and gaps reach a viewer is the delivery's business, for both dialects.
+
+use super::{
+    Ended,
+    history_pool::{Job, Task},
+    shard::Shard,
+    viewer::{Floor, Mode, Viewer},
+};
+use crate::server::handle::Refusal;
+use roost_console::{Batch, Console};
+use roost_wire::{
+    node_api::Source,
+    v1::{self, BadRequest, Begin, Reason},
+};
+use serde_json::{Value, json};
+use std::{io, sync::Arc, sync::atomic::Ordering};
+
+/// Bytes of lines after which a page is cut, at its older end.
+const PAGE_BYTES: usize = 256 << 10;
+/// Bytes that are read at once for a page.
+const PIECE_BYTES: usize = 256 << 10;
+
+/// The actor's answer to a request.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// The request's name.
+    pub(super) name: Option<Value>,
+    /// The last line's number before the request.
+    pub(super) after: u64,
+    pub(super) result: Result<(), Refusal>,
+}
+
+impl Refusal {
+    /// Its name in `roost.v1`.
+    pub(super) fn code(&self) -> &'static str {
+        match self {
+            Self::Offline => "offline",
+            Self::AlreadyUp(_) | Self::AlreadyOffline => "already",
+            Self::Suspended => "suspended",
+            Self::Installing => "installing",
+            Self::Busy(_) => "busy",
+            Self::TooLong(_) | Self::ControlCharacter(_) => "command",
+            Self::NoPermission(_) => "permission",
+            Self::UnknownAction => "action",
+            Self::TooMany => "limit",
+            Self::Failed(_) => "failed",
+        }
+    }
+}
+
+impl Shard {
+    /// The answer to the first `auth`, for which the cursor was put at the tail.
+    pub(super) fn welcome(&mut self, viewer: &mut Viewer) -> Result<(), Ended> {
+        let socket = viewer.session.as_ref().map(|session| session.socket);
+        let Some(group) = self.groups.get(&viewer.server) else {
+            return Ok(());
+        };
+        let place =
+            json!({"stream": group.handle.console.stream(), "next": viewer.cursor.seq, "socket": socket});
+        let frame = v1::frame(roost_wire::event::AUTH_SUCCESS, &[place]);
+        viewer.send(frame, self.now)?;
+        Ok(())
+    }
+
+    /// Brings a viewer to where it wanted to begin, and on from there.
+    pub(super) fn begin(&mut self, viewer: &mut Viewer) -> Result<(), Ended> {
+        let floor = match viewer.floor {
+            Floor::None => 0,
+            Floor::Seq(seq) => seq,
+            Floor::Asked(_) => return Ok(()),
+            Floor::At(from) => {
+                self.ask_for_floor(viewer, from);
+                return Ok(());
+            }
+        };
+        let begin = viewer.begin.take().map(|begin| *begin).unwrap_or_default();
+        let Some(group) = self.groups.get(&viewer.server) else {
+            return Ok(());
+        };
+        let console = Arc::clone(&group.handle.console);
+        let tail = viewer.cursor.seq;
+        let last = |lines: u64| tail.saturating_sub(lines).max(floor).max(console.first_seq());
+        let (start, gap) = match begin {
+            Begin::Last(lines) => (last(lines), None),
+            Begin::After { stream, after, most } if stream != console.stream() => {
+                (last(most), Some(v1::gap(after, None, Reason::UnknownStream)))
+            }
+            Begin::After { after, most, .. } if after >= tail => {
+                (last(most), Some(v1::gap(after, None, Reason::AfterEnd)))
+            }
+            Begin::After { after, most, .. } => {
+                let wanted = (after + 1).max(floor);
+                let newest = tail.saturating_sub(most);
+                let gap = (newest > wanted).then(|| v1::gap(wanted - 1, Some(newest - wanted), Reason::Most));
+                (wanted.max(newest), gap)
+            }
+        };
+        if let Some(gap) = gap {
+            viewer.send(v1::frame(v1::GAP, &[gap]), self.now)?;
+        }
+        if start < tail {
+            viewer.cursor = console.at(start);
+        }
+        self.follow(viewer)
+    }
+
+    /// A request that can't be read.
+    pub(super) fn refuse_request(&mut self, viewer: &mut Viewer, bad: BadRequest) -> Result<(), Ended> {
+        self.hub.counters.ignored.fetch_add(1, Ordering::Relaxed);
+        self.refuse(viewer, bad.name, "request", bad.reason)
+    }
+
+    /// `refused`, with a name in [`roost_wire`]'s list and a sentence.
+    pub(super) fn refuse(
+        &mut self,
+        viewer: &mut Viewer,
+        name: Option<Value>,
+        code: &str,
+        reason: &str,
+    ) -> Result<(), Ended> {
+        let why = json!({"code": code, "reason": reason});
+        let frame = v1::frame(v1::REFUSED, &[name.unwrap_or_default(), why]);
+        viewer.send(frame, self.now)?;
+        Ok(())
+    }
+
+    /// The actor has answered a request.
+    pub(super) fn answered(&mut self, viewer: &mut Viewer, answer: Answer) -> Result<(), Ended> {
+        let Answer { name, after, result } = answer;
+        match result {
+            Err(refusal) => self.tell_refusal(viewer, name, &refusal),
+            Ok(()) if viewer.is_v1 && viewer.is_let_in() && name.is_some() => {
+                let args = [name.unwrap_or_default(), json!({"after": after})];
+                viewer.send(v1::frame(v1::ACCEPTED, &args), self.now)?;
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// A request was not carried out: a sentence for classic viewers.
+    pub(super) fn tell_refusal(
+        &mut self,
+        viewer: &mut Viewer,
+        name: Option<Value>,
+        refusal: &Refusal,
+    ) -> Result<(), Ended> {
+        if !viewer.is_v1 {
+            return self.tell(viewer, &refusal.to_string());
+        }
+        if !viewer.is_let_in() {
+            return Ok(());
+        }
+        self.refuse(viewer, name, refusal.code(), &refusal.to_string())
+    }
+
+    /// `send page`.
+    pub(super) fn send_page(
+        &mut self,
+        viewer: &mut Viewer,
+        before: u64,
+        lines: u64,
+        name: Option<Value>,
+    ) -> Result<(), Ended> {
+        let floor = match viewer.floor {
+            Floor::None => 1,
+            Floor::Seq(seq) => seq.max(1),
+            Floor::At(_) | Floor::Asked(_) => {
+                let text = "Where your history begins is not known yet: try again.";
+                return self.refuse(viewer, name, "busy", text);
+            }
+        };
+        if viewer.is_paging {
+            let text = "Another page is being read: ask again when it has come.";
+            return self.refuse(viewer, name, "busy", text);
+        }
+        let Some(group) = self.groups.get(&viewer.server) else {
+            return Ok(());
+        };
+        viewer.is_paging = true;
+        self.hub.history.ask(Job {
+            console: Arc::clone(&group.handle.console),
+            inbox: Arc::clone(&self.inbox),
+            task: Task::Page {
+                key: viewer.key,
+                name,
+                wanted: PageWanted {
+                    before,
+                    lines,
+                    floor,
+                    sees_install: viewer.rights().sees_install,
+                },
+            },
+        });
+        Ok(())
+    }
+
+    pub(super) fn page_came(
+        &mut self,
+        viewer: &mut Viewer,
+        name: Option<Value>,
+        result: io::Result<Page>,
+    ) -> Result<(), Ended> {
+        viewer.is_paging = false;
+        if !matches!(viewer.mode, Mode::Held | Mode::Following) {
+            return Ok(());
+        }
+        match result {
+            Ok(page) => {
+                viewer.push(page.frame(name.unwrap_or_default()).into(), self.now)?;
+                Ok(())
+            }
+            Err(error) => {
+                tracing::warn!(%error, server = %viewer.server, "a page of history can't be read");
+                let text = format!("The history can't be read from the node's disk ({error}).");
+                self.refuse(viewer, name, "failed", &text)
+            }
+        }
+    }
+}
+
+/// Which page.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PageWanted {
+    /// Lines before this number,
+    before: u64,
+    /// at most so many,
+    lines: u64,
+    /// and none before this one.
+    floor: u64,
+    sees_install: bool,
+}
+
+/// A page as it is sent, but for the request's name.
+#[derive(Debug)]
+pub(super) struct Page {
+    from: u64,
+    is_begin: bool,
+    gap: Option<Value>,
+    /// JSON.
+    blocks: Vec<u8>,
+}
+
+impl Page {
+    fn frame(&self, name: Value) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.blocks.len() + 256);
+        let (from, begin) = (self.from, self.is_begin);
+        let gap = self.gap.clone().unwrap_or_default();
+        roost_wire::frame::push_text_with(&mut out, |out| {
+            let head = format!(
+                "{{\"event\":\"{}\",\"args\":[{name},{{\"from\":{from},\"begin\":{begin},\"gap\":{gap},\"blocks\":[",
+                v1::PAGE
+            );
+            out.extend_from_slice(head.as_bytes());
+            out.extend_from_slice(&self.blocks);
+            out.extend_from_slice(b"]}]}");
+        });
+        out
+    }
+}
+
+impl PageWanted {
+    /// Reads it. Blocks on the disk.
+    pub(super) fn read(&self, console: &Console) -> io::Result<Page> {
+        let (first, next) = (console.first_seq(), console.next_seq());
+        let begin = self.floor.max(first).min(next);
+        let to = self.before.clamp(begin, next);
+        let start = to.saturating_sub(self.lines).max(begin);
+        let mut parts: std::collections::VecDeque<(Arc<Batch>, u64, u64)> = std::collections::VecDeque::new();
+        let (mut from, mut bytes) = (start, 0);
+        let mut cursor = console.at(start);
+        while cursor.seq < to {
+            let at = cursor.seq;
+            for batch in console.lines(&mut cursor, PIECE_BYTES)?.batches {
+                let (batch_from, batch_to) = (batch.first_seq().max(at), batch.end_seq().min(to));
+                if batch_from < batch_to {
+                    bytes += weight(&batch, batch_from, batch_to);
+                    parts.push_back((batch, batch_from, batch_to));
+                }
+            }
+            // The newest lines stay: the reader comes from behind.
+            while bytes > PAGE_BYTES {
+                let Some((batch, batch_from, batch_to)) = parts.pop_front() else {
+                    break;
+                };
+                let mut line = batch_from;
+                while line < batch_to && bytes > PAGE_BYTES && (line + 1 < batch_to || !parts.is_empty()) {
+                    bytes -= weight(&batch, line, line + 1);
+                    line += 1;
+                }
+                from = line;
+                if line < batch_to {
+                    parts.push_front((batch, line, batch_to));
+                    break;
+                }
+            }
+            if cursor.seq <= at {
+                break;
+            }
+        }
+        let mut blocks = Vec::with_capacity(bytes + 256);
+        for (batch, batch_from, batch_to) in &parts {
+            if batch.source() == Source::Install && !self.sees_install {
+                continue;
+            }
+            if !blocks.is_empty() {
+                blocks.push(b',');
+            }
+            batch.push_block(&mut blocks, *batch_from, *batch_to);
+        }
+        // What retention has taken meanwhile is missing as well.
+        let begin = self.floor.max(console.first_seq()).min(next);
+        let from = from.max(begin).min(to.max(begin));
+        let is_begin = from <= begin;
+        let gone = begin.saturating_sub(self.floor);
+        Ok(Page {
+            from,
+            is_begin,
+            gap: (is_begin && gone > 0).then(|| v1::gap(self.floor - 1, Some(gone), Reason::Retention)),
+            blocks,
+        })
+    }
+}
+
+/// Bytes of lines, and what stands around them on the wire.
+fn weight(batch: &Batch, from: u64, to: u64) -> usize {
+    let skip = usize::try_from(from - batch.first_seq()).unwrap_or(usize::MAX);
+    let take = usize::try_from(to - from).unwrap_or(usize::MAX);
+    batch
+        .lines()
+        .skip(skip)
+        .take(take)
+        .map(|line| line.bytes.len() + 24)
+        .sum()
+}
