@@ -18,6 +18,7 @@ mod history_pool;
 mod inbound;
 mod inbox;
 mod limits;
+mod presence;
 mod replay;
 mod session;
 mod shard;

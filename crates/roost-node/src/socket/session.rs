@@ -107,6 +107,11 @@ impl Shard {
         if !group.watch.came(&group.handle) {
             self.hub.watches.settle_later();
         }
+        group
+            .watch
+            .presence()
+            .came(session.user_name.as_deref().unwrap_or_default());
+        group.v1 += u32::from(viewer.is_v1);
         self.hub.counters.viewers.fetch_add(1, Ordering::Relaxed);
         let by = requester(&session, viewer.address);
         self.hub.audit.did(
@@ -133,6 +138,10 @@ impl Shard {
         }
         self.warn_of_expiry(viewer, wall)?;
         if viewer.is_v1 {
+            let group = self.groups.get(&viewer.server);
+            if let Some(presence) = group.map(|group| group.watch.presence().frame()) {
+                viewer.push(presence, self.now)?;
+            }
             self.begin(viewer)?;
         }
         Ok(())

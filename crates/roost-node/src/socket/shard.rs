@@ -409,6 +409,11 @@ impl Shard {
         counters.closed.fetch_add(1, Ordering::Relaxed);
         if let Some(group) = self.groups.get_mut(&viewer.server) {
             group.remove(viewer.key, &mut self.slots);
+            if let Some(session) = &viewer.session {
+                let user = session.user_name.as_deref().unwrap_or_default();
+                group.watch.presence().left(user);
+                group.v1 -= u32::from(viewer.is_v1);
+            }
             if viewer.session.is_some() && !group.watch.left() {
                 self.hub.watches.settle_later();
             }
@@ -454,6 +459,7 @@ impl Shard {
             self.turn(key, |shard, viewer| shard.look_at_times(viewer, wall));
         }
         self.keys = keys;
+        self.tell_presence();
         self.hub.watches.settle();
     }
 

@@ -8,3 +8,4 @@ mod requests;
 mod rules;
 mod stand;
 mod tls;
+mod v1;

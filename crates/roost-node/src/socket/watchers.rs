@@ -4,7 +4,10 @@
 //! A group has one cursor, the tail, which all viewers share that are up to date. They stand first among its members
 //! ("live"); the others have cursors of their own. How lines reach them is the delivery's business.
 
-use super::slots::{Key, Slots};
+use super::{
+    presence::Presence,
+    slots::{Key, Slots},
+};
 use crate::server::handle::{Request, ServerHandle};
 use roost_console::Cursor;
 use std::{
@@ -42,6 +45,7 @@ pub(super) struct Watch {
     connections: AtomicU32,
     told: Mutex<Told>,
     viewers: AtomicU32,
+    presence: Presence,
 }
 
 /// A server on a shard.
@@ -67,7 +71,13 @@ impl Watch {
             connections: AtomicU32::new(0),
             told: Mutex::default(),
             viewers: AtomicU32::new(0),
+            presence: Presence::default(),
         }
+    }
+
+    /// Who watches, on all shards.
+    pub(super) fn presence(&self) -> &Presence {
+        &self.presence
     }
 
     /// Viewers with a valid token on all shards.
@@ -241,6 +251,11 @@ pub(super) struct Group {
     /// The tail is out of the ring, and the read of the journal with this number is under way.
     pub(super) is_reading: bool,
     pub(super) read: u64,
+    /// Members that speak `roost.v1` and hold a token.
+    pub(super) v1: u32,
+    /// Which presence they were told last, and before when they are not told again.
+    pub(super) told_presence: u64,
+    pub(super) presence_pause: Instant,
     /// There is news, and a flush is due at `next_flush`.
     pub(super) is_due: bool,
     pub(super) next_flush: Instant,
@@ -258,6 +273,9 @@ impl Group {
             ahead: Vec::new(),
             is_reading: false,
             read: 0,
+            v1: 0,
+            told_presence: 0,
+            presence_pause: now,
             is_due: false,
             next_flush: now,
         }

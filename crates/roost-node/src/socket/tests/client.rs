@@ -105,6 +105,34 @@ impl<S: Read + Write> Client<S> {
         }
     }
 
+    /// The next event of `roost.v1`, with its arguments.
+    #[track_caller]
+    pub(super) fn next_v1(&mut self) -> (String, Vec<Value>) {
+        let (opcode, payload) = self.next_frame().expect("the connection has ended");
+        assert_eq!(opcode, 0x1, "{payload:?}");
+        let mut event: Value = serde_json::from_slice(&payload).unwrap();
+        let args = match event["args"].take() {
+            Value::Array(args) => args,
+            _ => Vec::new(),
+        };
+        (event["event"].as_str().unwrap().to_owned(), args)
+    }
+
+    /// The next event of this name of `roost.v1`; others are skipped.
+    #[track_caller]
+    pub(super) fn until_v1(&mut self, name: &str) -> Vec<Value> {
+        loop {
+            let (event, args) = self.next_v1();
+            if event == name {
+                return args;
+            }
+        }
+    }
+
+    pub(super) fn ask(&mut self, event: &str, args: Value) {
+        self.send_text(&json!({"event": event, "args": args}).to_string());
+    }
+
     /// What comes next must be these.
     #[track_caller]
     pub(super) fn expect(&mut self, expected: &[Seen]) {

@@ -155,13 +155,26 @@ impl Stand {
     }
 
     pub(super) fn adopt(&self, stream: Upgraded, query_token: Option<&str>) {
+        self.adopt_as(stream, query_token, false);
+    }
+
+    /// A connection on which `roost.v1` was agreed, and `auth` was sent with this token and beginning.
+    pub(super) fn join_v1(&self, token: &str, begin: Value) -> Client {
+        let (ours, theirs) = Self::pair();
+        self.adopt_as(Upgraded::Plain(theirs, Bytes::new()), None, true);
+        let mut client = Client::over(ours);
+        client.ask("auth", serde_json::json!([token, begin]));
+        client
+    }
+
+    fn adopt_as(&self, stream: Upgraded, query_token: Option<&str>, is_v1: bool) {
         let address = "192.0.2.7".parse().unwrap();
         let permit = Some(self.shards.admit(address, true).unwrap());
         let peer = Peer {
             address,
             query_token: query_token.map(str::to_owned),
             permit,
-            is_v1: false,
+            is_v1,
         };
         self.shards.adopt(stream, self.handle.clone(), peer);
     }
@@ -243,6 +256,10 @@ impl Stand {
             audience: Audience::All,
         });
         self.shards.published(SERVER);
+    }
+
+    pub(super) fn clock_now(&self) -> i64 {
+        self.clock.now()
     }
 
     pub(super) fn close(&self, filter: &Filter, why: Close) -> usize {
