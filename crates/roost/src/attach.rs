@@ -6,6 +6,7 @@ mod editor;
 mod overlap;
 mod screen;
 mod session;
+mod v1;
 
 use crate::{cli::Context, failure::Failure, output::shown};
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
@@ -13,7 +14,7 @@ use editor::Editor;
 use overlap::Shown;
 use roost_wire::event;
 use screen::Screen;
-use session::{Came, Session, is_final, reason};
+use session::{Came, Line, Place, Session, is_final, reason};
 use std::{io::IsTerminal, time::Duration};
 use tokio::{io::AsyncBufReadExt, sync::mpsc};
 
@@ -35,7 +36,7 @@ enum Typed {
 pub async fn run(server: &str, cx: &Context) -> Result<(), Failure> {
     let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     // The first time fails loudly; only later losses are waited out.
-    let session = Session::open(&cx.panel, server).await?;
+    let session = Session::open(&cx.panel, server, None).await?;
     let (typed, keys) = mpsc::channel(64);
     let face = if terminal {
         std::thread::spawn(move || read_keys(&typed));
@@ -53,6 +54,7 @@ pub async fn run(server: &str, cx: &Context) -> Result<(), Failure> {
         cx: cx.clone(),
         face,
         shown: Shown::default(),
+        place: None,
         state: String::new(),
         keys,
     };
@@ -74,6 +76,8 @@ struct Client {
     cx: Context,
     face: Face,
     shown: Shown,
+    /// The last line shown, where lines have numbers.
+    place: Option<Place>,
     state: String,
     keys: mpsc::Receiver<Typed>,
 }
@@ -120,7 +124,7 @@ impl Client {
                     },
                 }
             }
-            match Session::open(&self.cx.panel, &self.server).await {
+            match Session::open(&self.cx.panel, &self.server, self.place).await {
                 Ok(session) => return Ok(Some(session)),
                 Err(failure) if failure.code == 3 => {}
                 Err(failure) => return Err(failure),
@@ -130,23 +134,28 @@ impl Client {
     }
 
     async fn watch(&mut self, session: &mut Session) -> Result<End, Failure> {
-        // The first lines are the replay: what was shown before a loss is not shown again.
-        let mut replay: Option<Vec<String>> = Some(Vec::new());
+        // Without numbers, the first lines are the replay: what was shown before a loss is not shown again.
+        let mut replay: Option<Vec<String>> = session.place().is_none().then(Vec::new);
         let mut input_open = true;
         self.draw()?;
         loop {
             let quiet = tokio::time::sleep(REPLAY_QUIET);
             tokio::select! {
                 came = session.next() => match came {
-                    Came::Event(name, text) if name == event::CONSOLE_OUTPUT => match replay.as_mut() {
+                    Came::Line(line) => match replay.as_mut() {
                         Some(lines) => {
-                            lines.push(text);
+                            lines.push(line.text);
                             if lines.len() >= overlap::KEPT {
                                 self.show_replay(&replay.take().unwrap_or_default())?;
                             }
                         }
-                        None => self.show(&text)?,
+                        None => {
+                            self.show(&line)?;
+                            self.place = session.place();
+                        }
                     },
+                    Came::Gap(text) => self.note(&text)?,
+                    Came::Typed(user, text) => self.show_typed(&user, &text)?,
                     Came::Event(name, text) => self.event(&name, &text, session).await?,
                     Came::Ended(why) => {
                         self.show_replay(&replay.take().unwrap_or_default())?;
@@ -180,7 +189,6 @@ impl Client {
                 }
             }
             event::DAEMON_MESSAGE | event::DAEMON_ERROR | event::JWT_ERROR => self.note(text),
-            event::INSTALL_OUTPUT => self.show(text),
             event::INSTALL_STARTED => self.note("the installer begins"),
             event::INSTALL_COMPLETED => self.note("the installer has ended"),
             event::DELETED => self.note("the server was deleted"),
@@ -219,7 +227,7 @@ impl Client {
             }
         };
         if let Some(line) = line.filter(|l| !l.is_empty()) {
-            session.send("send command", &[&line]).await?;
+            session.command(&line).await?;
         }
         Ok(false)
     }
@@ -232,14 +240,29 @@ impl Client {
                 0
             }
         };
-        replay.iter().skip(known).try_for_each(|line| self.show(line))
+        replay.iter().skip(known).try_for_each(|text| {
+            self.show(&Line {
+                text: text.clone(),
+                continued: false,
+                open: false,
+            })
+        })
     }
 
-    fn show(&mut self, line: &str) -> Result<(), Failure> {
-        self.shown.push(line);
+    fn show(&mut self, line: &Line) -> Result<(), Failure> {
+        self.shown.push(&line.text);
         match &mut self.face {
             Face::Screen(screen, _) => screen.output(line).map_err(lost),
-            Face::Pipe => self.cx.out.line(&shown(line, false)),
+            Face::Pipe if line.open => self.cx.out.part(&shown(&line.text, false)),
+            Face::Pipe => self.cx.out.line(&shown(&line.text, false)),
+        }
+    }
+
+    /// Somebody's command, also one's own: the server does not echo it. A pipe gets the console alone.
+    fn show_typed(&mut self, user: &str, text: &str) -> Result<(), Failure> {
+        match &mut self.face {
+            Face::Screen(screen, _) => screen.typed(user, text).map_err(lost),
+            Face::Pipe => Ok(()),
         }
     }
 

@@ -47,12 +47,21 @@ impl Output {
         self.line(&layout(head, &rows))
     }
 
+    /// Text whose line goes on with what is printed next.
+    pub fn part(self, text: &str) -> Result<(), Failure> {
+        self.print(text, "")
+    }
+
     /// One line of text. A reader that has gone away (`| head`) ends the program quietly.
     pub fn line(self, text: &str) -> Result<(), Failure> {
+        self.print(text, "\n")
+    }
+
+    fn print(self, text: &str, end: &str) -> Result<(), Failure> {
         let mut out = std::io::stdout().lock();
         match out
             .write_all(text.as_bytes())
-            .and_then(|()| out.write_all(b"\n"))
+            .and_then(|()| out.write_all(end.as_bytes()))
             .and_then(|()| out.flush())
         {
             Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),

@@ -1,27 +1,76 @@
 //! The socket of `roost attach`: credentials, authentication, refresh, and coming back after a loss.
+//!
+//! A node of Roost's speaks `roost.v1`, others the classic protocol; what comes is the same to the client, but that
+//! without numbers nobody knows where a new socket goes on. What is shown, and how, is the client's business.
 
+use super::v1;
 use crate::{client::Panel, client::segment, failure::Failure};
 use futures_util::{SinkExt, StreamExt, stream::SplitSink, stream::SplitStream};
-use roost_wire::{client_api::Credentials, client_api::Unavailable, event};
+use roost_wire::{client_api::Credentials, client_api::Unavailable, event, v1::SUBPROTOCOL};
+use serde_json::{Value, json};
+use std::collections::VecDeque;
 use tokio::net::TcpStream;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, tungstenite::Message};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream,
+    tungstenite::{
+        ClientRequestBuilder, Error, Message,
+        error::{ProtocolError, SubProtocolError},
+    },
+};
+use uuid::Uuid;
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// Lines of the past that a first socket asks for.
+const LAST: u64 = 150;
+/// The same for one that comes back after a loss.
+const MOST: u64 = 10_000;
+
+/// The last line that was shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The journal.
+    pub stream: Uuid,
+    /// Its number.
+    pub seq: u64,
+}
 
 /// One open socket.
 #[derive(Debug)]
 pub struct Session {
     sink: SplitSink<Socket, Message>,
     stream: SplitStream<Socket>,
+    is_v1: bool,
+    place: Option<Place>,
+    /// What came in one message, to be given out one by one.
+    waiting: VecDeque<Came>,
+    requests: u64,
 }
 
 /// What came over it.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Came {
+    /// A line of the console.
+    Line(Line),
+    /// Lines are missing here; the sentence says how many, and why.
+    Gap(String),
+    /// Somebody typed this.
+    Typed(String, String),
     /// An event and its first argument.
     Event(String, String),
     /// The end: code and reason, where the node gave them.
     Ended(Option<(u16, String)>),
+}
+
+/// A line, or a part of one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// Without its end.
+    pub text: String,
+    /// It goes on where the line before it broke off.
+    pub continued: bool,
+    /// Its rest follows.
+    pub open: bool,
 }
 
 /// Asks the panel for credentials.
@@ -41,68 +90,147 @@ pub async fn credentials(panel: &Panel, server: &str) -> Result<Credentials, Fai
 }
 
 impl Session {
-    /// Opens a socket and authenticates; history and figures are asked for.
-    pub async fn open(panel: &Panel, server: &str) -> Result<Self, Failure> {
+    /// Opens a socket and authenticates; history and figures are asked for. Where the node can, it goes on behind
+    /// `place`.
+    pub async fn open(panel: &Panel, server: &str, place: Option<Place>) -> Result<Self, Failure> {
         let credentials = credentials(panel, server).await?;
-        let (socket, _) = tokio_tungstenite::connect_async(&credentials.socket)
-            .await
-            .map_err(|e| {
-                Failure::unreachable(format!(
-                    "the console at {} can't be reached: {e}",
-                    credentials.socket
-                ))
-            })?;
+        let socket = connect(&credentials.socket).await.map_err(|e| {
+            Failure::unreachable(format!(
+                "the console at {} can't be reached: {e}",
+                credentials.socket
+            ))
+        })?;
+        let (is_v1, socket) = socket;
         let (sink, stream) = socket.split();
-        let mut session = Self { sink, stream };
-        session.send("auth", &[&credentials.token]).await?;
-        match session.next().await {
-            Came::Event(name, _) if name == event::AUTH_SUCCESS => {}
-            Came::Event(_, why) => return Err(Failure::new(format!("the node refused the console: {why}"))),
-            Came::Ended(why) => {
+        let mut session = Self {
+            sink,
+            stream,
+            is_v1,
+            place: None,
+            waiting: VecDeque::new(),
+            requests: 0,
+        };
+        let begin = match place {
+            Some(Place { stream, seq }) => json!({"stream": stream, "after": seq, "most": MOST}),
+            None => json!({"last": LAST}),
+        };
+        if is_v1 {
+            session.put("auth", json!([credentials.token, begin])).await?;
+        } else {
+            session.put("auth", json!([credentials.token])).await?;
+        }
+        match session.read().await {
+            Ok((name, args)) if name == event::AUTH_SUCCESS => {
+                session.place = v1::place(&args);
+            }
+            Ok((_, args)) => {
+                let why = args[0].as_str().unwrap_or_default();
+                return Err(Failure::new(format!("the node refused the console: {why}")));
+            }
+            Err(why) => {
                 return Err(Failure::new(format!(
                     "the node closed the console: {}",
                     reason(why.as_ref())
                 )));
             }
         }
-        session.send("send logs", &[]).await?;
-        session.send("send stats", &[]).await?;
+        if !is_v1 {
+            session.put("send logs", json!([])).await?;
+        }
+        session.put("send stats", json!([])).await?;
         Ok(session)
     }
 
-    /// Sends an event.
-    pub async fn send(&mut self, name: &str, args: &[&str]) -> Result<(), Failure> {
-        self.sink
-            .send(Message::text(event::json(name, args)))
-            .await
-            .map_err(|e| Failure::unreachable(format!("the console is gone: {e}")))
+    /// Where its lines have got to, if it numbers them.
+    pub fn place(&self) -> Option<Place> {
+        self.place
+    }
+
+    /// Types a line.
+    pub async fn command(&mut self, text: &str) -> Result<(), Failure> {
+        self.requests += 1;
+        let args = if self.is_v1 {
+            json!([text, self.requests])
+        } else {
+            json!([text])
+        };
+        self.put("send command", args).await
     }
 
     /// A fresh token on the same socket; nothing changes on screen.
     pub async fn refresh(&mut self, panel: &Panel, server: &str) -> Result<(), Failure> {
         let credentials = credentials(panel, server).await?;
-        self.send("auth", &[&credentials.token]).await
+        self.put("auth", json!([credentials.token])).await
+    }
+
+    async fn put(&mut self, name: &str, args: Value) -> Result<(), Failure> {
+        let text = json!({"event": name, "args": args}).to_string();
+        self.sink
+            .send(Message::text(text))
+            .await
+            .map_err(|e| Failure::unreachable(format!("the console is gone: {e}")))
     }
 
     /// What comes next.
     pub async fn next(&mut self) -> Came {
         loop {
+            if let Some(came) = self.waiting.pop_front() {
+                return came;
+            }
+            match self.read().await {
+                Ok((name, args)) if self.is_v1 => v1::read(&name, &args, &mut self.place, &mut self.waiting),
+                Ok((name, args)) => self.waiting.push_back(classic(name, &args)),
+                Err(why) => return Came::Ended(why),
+            }
+        }
+    }
+
+    /// The next event: its name and arguments.
+    async fn read(&mut self) -> Result<(String, Value), Option<(u16, String)>> {
+        loop {
             match self.stream.next().await {
-                None | Some(Err(_)) => return Came::Ended(None),
+                None | Some(Err(_)) => return Err(None),
                 Some(Ok(Message::Close(frame))) => {
-                    return Came::Ended(frame.map(|f| (f.code.into(), f.reason.to_string())));
+                    return Err(frame.map(|f| (f.code.into(), f.reason.to_string())));
                 }
                 Some(Ok(Message::Text(text))) => {
-                    let Ok(value) = serde_json::from_str::<serde_json::Value>(&text) else {
+                    let Ok(mut value) = serde_json::from_str::<Value>(&text) else {
                         continue;
                     };
-                    let first = value["args"][0].as_str().unwrap_or_default().to_owned();
-                    return Came::Event(value["event"].as_str().unwrap_or_default().to_owned(), first);
+                    let name = value["event"].as_str().unwrap_or_default().to_owned();
+                    return Ok((name, value["args"].take()));
                 }
                 Some(Ok(_)) => {}
             }
         }
     }
+}
+
+/// Whether `roost.v1` was agreed on, and the socket. A node that does not know it is asked again without.
+async fn connect(address: &str) -> Result<(bool, Socket), Error> {
+    let request = ClientRequestBuilder::new(address.parse()?).with_sub_protocol(SUBPROTOCOL);
+    match tokio_tungstenite::connect_async(request).await {
+        Ok((socket, _)) => Ok((true, socket)),
+        Err(Error::Protocol(ProtocolError::SecWebSocketSubProtocolError(
+            SubProtocolError::NoSubProtocol,
+        ))) => {
+            let (socket, _) = tokio_tungstenite::connect_async(address).await?;
+            Ok((false, socket))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn classic(name: String, args: &Value) -> Came {
+    let text = args[0].as_str().unwrap_or_default().to_owned();
+    if name == event::CONSOLE_OUTPUT || name == event::INSTALL_OUTPUT {
+        return Came::Line(Line {
+            text,
+            continued: false,
+            open: false,
+        });
+    }
+    Came::Event(name, text)
 }
 
 /// A close for people.
