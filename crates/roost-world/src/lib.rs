@@ -8,10 +8,12 @@
 //! A story is a test of ten lines on top of this. Everything listens on loopback, on free ports, in a temporary
 //! directory, and is ended by process id. What Roost should do is the tests' business.
 
+pub mod attached;
 pub mod bench;
 pub mod chatter;
 pub mod daemon;
 pub mod engine;
+pub mod follower;
 pub mod http;
 pub mod roost;
 pub mod short_lived;

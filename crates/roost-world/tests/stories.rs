@@ -1,7 +1,9 @@
 //! Kill, restart, come back: what happens to lines and servers when parts of Roost go away.
 
 use anyhow::{Context, ensure};
-use roost_world::{Engine, Roost, Viewer, chatter, engine::RootFs, http::Person};
+use roost_world::{
+    Engine, Roost, Viewer, attached::Attached, chatter, engine::RootFs, follower::follow, http::Person,
+};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -44,9 +46,24 @@ fn pid(roost: &Roost, server: &str) -> anyhow::Result<u64> {
         .context("the server has no pid")
 }
 
-/// Kills the node again and again while `busy` writes a thousand lines a second.
+/// Viewers that come back after each kill.
+const RESUMING: usize = 20;
+
+/// Kills the node again and again while `busy` writes a thousand lines a second and viewers follow it.
 async fn killed_again_and_again(roost: &mut Roost) -> Told {
     let before = pid(roost, "busy")?;
+    let admin = Person::sign_in(roost, "admin").await?;
+    let followers: Vec<_> = (0..RESUMING)
+        .map(|_| {
+            let last = "said the end".to_owned();
+            tokio::spawn(follow(
+                admin.clone(),
+                "busy".to_owned(),
+                last,
+                Duration::from_secs(300),
+            ))
+        })
+        .collect();
     let rounds = if std::env::var_os("ROOST_TEST_LONG").is_some() {
         20
     } else {
@@ -63,11 +80,22 @@ async fn killed_again_and_again(roost: &mut Roost) -> Told {
             "round {round}: another process"
         );
     }
-    let admin = Person::sign_in(roost, "admin").await?;
     let mut viewer = Viewer::join(&admin, "busy").await?;
     viewer.send("send command", &["rate 0"]).await?;
     viewer.send("send command", &["say the end"]).await?;
     viewer.line(|l| l == "said the end").await?;
+    for follower in followers {
+        let followed = tokio::time::timeout(Duration::from_secs(30), follower)
+            .await
+            .context("a follower did not get to the end")???;
+        ensure!(followed.sockets > rounds, "only {} sockets", followed.sockets);
+        ensure!(
+            followed.lines.len() > 1000 * rounds,
+            "only {} lines",
+            followed.lines.len()
+        );
+        followed.assert_whole()?;
+    }
     let numbers = numbers(roost, "busy")?;
     ensure!(numbers.len() > 1000 * rounds, "only {} lines", numbers.len());
     assert_each_once(&numbers)
@@ -126,6 +154,34 @@ async fn a_killed_node_loses_no_line_and_no_container() -> Told {
     let told = killed_again_and_again(&mut roost).await;
     drop(roost);
     told
+}
+
+#[tokio::test]
+async fn the_terminal_client_comes_back_to_the_line_where_it_was() -> Told {
+    let mut roost = Roost::start()?;
+    let program = roost.chatter("--rate 500");
+    roost.json(&["server", "create", "busy", "--command", &program, "--start"])?;
+    let attach = Attached::to(&roost, "busy")?;
+    for _ in 0..2 {
+        tokio::time::sleep(Duration::from_millis(800)).await;
+        roost.kill()?;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        roost.up()?;
+    }
+    living_pid(&roost, "busy").await?;
+    roost.json(&["server", "send", "busy", "rate 0"])?;
+    roost.json(&["server", "send", "busy", "say the end"])?;
+    let output = attach.until("said the end", Duration::from_secs(30))?;
+    ensure!(
+        output.iter().any(|l| l.contains("coming back")),
+        "it was never lost"
+    );
+    let numbers: Vec<u64> = output
+        .iter()
+        .filter_map(|l| l.strip_prefix('L')?.split(' ').next()?.parse().ok())
+        .collect();
+    ensure!(numbers.len() > 800, "only {} lines", numbers.len());
+    assert_each_once(&numbers)
 }
 
 #[tokio::test]
