@@ -31,6 +31,7 @@ mod tree;
 
 pub use begin::main;
 pub use place::{Record, connect, find, record};
+pub use program::confinement;
 pub use spawn::spawn;
 
 #[cfg(test)]

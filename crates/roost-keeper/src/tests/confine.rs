@@ -69,6 +69,7 @@ fn landlock_keeps_a_program_out_of_what_is_denied() {
     pty.cwd.clone_from(&own);
     pty.confine = Some(Confine {
         denied: vec![data.path().to_owned()],
+        readable: Vec::new(),
         writable: vec![own.clone()],
     });
     let mut bed = Bed::new(pty);
