@@ -33,6 +33,7 @@ pub use begin::main;
 pub use place::{Record, connect, find, record};
 pub use program::confinement;
 pub use spawn::spawn;
+pub use tree::is_held;
 
 #[cfg(test)]
 mod tests;

@@ -150,8 +150,8 @@ impl Group {
 
     /// The file that ends everything in it, where the kernel has one.
     pub(in crate::runtime) fn kill_file(&self) -> Option<PathBuf> {
-        let files = self.dirs().into_iter().map(|dir| dir.join("cgroup.kill"));
-        files.filter(|file| file.is_file()).next_back()
+        let mut files = self.dirs().into_iter().map(|dir| dir.join("cgroup.kill"));
+        files.find(|file| file.is_file())
     }
 
     /// What the programs in it use now. Blocks for a few reads of memory.
