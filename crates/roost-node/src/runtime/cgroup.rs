@@ -198,8 +198,9 @@ fn find_v1(root: &Path, own: &str, controller: &str) -> Option<Result<Base, Stri
         })
     } else {
         Err(format!(
-            "Roost may not write to {}: start it as root, or run the server in Docker (--image).",
-            dir.display()
+            "Roost may not write to its control groups below {}: start it as root, or run the server in Docker \
+             (--image).",
+            root.display()
         ))
     })
 }
