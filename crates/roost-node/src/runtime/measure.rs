@@ -71,63 +71,79 @@ impl TreeMeter {
 
     /// What is used now, and how much memory may be.
     fn read(&self) -> Option<(Tree, u64)> {
-        let mut tree = read_tree(self.root)?;
-        let mut limit = self.machine_bytes;
-        if let Some(usage) = self.group.as_ref().map(Group::usage) {
-            tree.resident_bytes = usage.memory.unwrap_or(tree.resident_bytes);
-            tree.cpu_ns = usage.cpu_ns.unwrap_or(tree.cpu_ns);
-            limit = usage.memory_limit.unwrap_or(limit);
+        let Some(usage) = self.group.as_ref().map(Group::usage) else {
+            return Some((read_tree(self.root)?, self.machine_bytes));
+        };
+        let limit = usage.memory_limit.unwrap_or(self.machine_bytes);
+        if let (Some(resident_bytes), Some(cpu_ns)) = (usage.memory, usage.cpu_ns) {
+            // Nobody else's processes have to be looked at.
+            let age = age(look_at(self.root)?.began);
+            let tree = Tree {
+                cpu_ns,
+                resident_bytes,
+                age,
+            };
+            return Some((tree, limit));
         }
+        let mut tree = read_tree(self.root)?;
+        tree.resident_bytes = usage.memory.unwrap_or(tree.resident_bytes);
+        tree.cpu_ns = usage.cpu_ns.unwrap_or(tree.cpu_ns);
         Some((tree, limit))
     }
+}
+
+/// A process, as the kernel tells it.
+#[derive(Debug, Clone, Copy)]
+struct Process {
+    parent: u32,
+    /// Its own time and that of children it has waited for.
+    ticks: u64,
+    /// Pages in memory.
+    pages: u64,
+    /// Ticks after the machine's start.
+    began: u64,
+}
+
+fn look_at(pid: u32) -> Option<Process> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, rest) = stat.rsplit_once(')')?;
+    let fields: Vec<&str> = rest.split_whitespace().collect();
+    let number = |at: usize| {
+        fields
+            .get(at)
+            .and_then(|field| field.parse::<u64>().ok())
+            .unwrap_or(0)
+    };
+    Some(Process {
+        parent: u32::try_from(number(1)).unwrap_or(0),
+        ticks: number(11) + number(12) + number(13) + number(14),
+        pages: number(21),
+        began: number(19),
+    })
 }
 
 fn read_tree(root: u32) -> Option<Tree> {
     let mut processes = BTreeMap::new();
     let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
     for entry in std::fs::read_dir("/proc").ok()?.flatten() {
-        let Some(pid) = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse::<u32>().ok())
-        else {
+        let name = entry.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else {
             continue;
         };
-        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else {
-            continue;
-        };
-        let Some((_, rest)) = stat.rsplit_once(')') else {
-            continue;
-        };
-        let fields: Vec<&str> = rest.split_whitespace().collect();
-        let number = |at: usize| {
-            fields
-                .get(at)
-                .and_then(|field| field.parse::<u64>().ok())
-                .unwrap_or(0)
-        };
-        let parent = u32::try_from(number(1)).unwrap_or(0);
-        children.entry(parent).or_default().push(pid);
-        // Its own time and that of children it has waited for; pages in memory; when it began.
-        processes.insert(
-            pid,
-            (
-                number(11) + number(12) + number(13) + number(14),
-                number(21),
-                number(19),
-            ),
-        );
+        if let Some(process) = look_at(pid) {
+            children.entry(process.parent).or_default().push(pid);
+            processes.insert(pid, process);
+        }
     }
-    let (_, _, began) = *processes.get(&root)?;
     let mut tree = Tree {
-        age: age(began),
+        age: age(processes.get(&root)?.began),
         ..Tree::default()
     };
     let mut look = vec![root];
     while let Some(pid) = look.pop() {
-        if let Some((ticks, pages, _)) = processes.get(&pid) {
-            tree.cpu_ns += ticks * NS_A_TICK;
-            tree.resident_bytes += pages * 4096;
+        if let Some(process) = processes.get(&pid) {
+            tree.cpu_ns += process.ticks * NS_A_TICK;
+            tree.resident_bytes += process.pages * 4096;
         }
         look.extend(children.remove(&pid).into_iter().flatten());
     }
