@@ -50,6 +50,26 @@ async fn many_callers_make_one_request() {
 }
 
 #[tokio::test]
+async fn another_daemon_is_told_to_wait_for_the_action_before() {
+    let node = StubNode::start().await;
+    let client = NodeClient::new().unwrap();
+    let target = node.target();
+    let asked = async || {
+        client.power(&target, SERVER, PowerAction::Start).await.unwrap();
+        node.take_seen().pop().unwrap().body
+    };
+    assert_eq!(
+        asked().await,
+        json!({"action": "start"}),
+        "nothing is known of it yet"
+    );
+    client.server(&target, SERVER).await.unwrap();
+    assert_eq!(asked().await, json!({"action": "start", "wait_seconds": 30}));
+    client.system(&target).await.unwrap();
+    assert_eq!(asked().await, json!({"action": "start"}), "it is Roost's");
+}
+
+#[tokio::test]
 async fn an_unknown_server_is_an_answer_and_not_a_failure() {
     let node = StubNode::start().await;
     node.answers(|_| {
