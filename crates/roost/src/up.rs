@@ -72,7 +72,7 @@ pub async fn run(args: Up, everywhere: &Everywhere) -> Result<(), Failure> {
         None => reachable(listen),
     };
 
-    let panel = open_panel(&data, &settings, Some(inner_address)).await?;
+    let panel = open_panel(&data, &settings, listen, Some(inner_address)).await?;
     let admin = first_admin(&panel, &args).await?;
     let late_node = Arc::new(OnceLock::new());
     let answer = by_path(panel.router(), Arc::clone(&late_node));
@@ -98,6 +98,7 @@ pub async fn run(args: Up, everywhere: &Everywhere) -> Result<(), Failure> {
         config,
         config_path: None,
         keeper_program: program.clone(),
+        private: vec![data.path().to_owned()],
         clock: Arc::new(SystemClock),
         own_origin_ok: true,
     })
@@ -162,10 +163,11 @@ pub fn tell(
     Ok(face.show(json)?)
 }
 
-/// Opens the panel on a data directory.
+/// Opens the panel on a data directory; `listen` is where people reach it.
 pub async fn open_panel(
     data: &DataDir,
     settings: &Settings,
+    listen: SocketAddr,
     local_listen: Option<SocketAddr>,
 ) -> Result<Panel, Failure> {
     let allowed_origins = settings
@@ -173,6 +175,7 @@ pub async fn open_panel(
         .iter()
         .filter_map(|text| Origin::parse(text).ok())
         .collect();
+    let scheme = if settings.tls.is_some() { "https" } else { "http" };
     let options = PanelOptions {
         database: settings
             .database
@@ -185,6 +188,7 @@ pub async fn open_panel(
         token_permissions_full: settings.token_permissions_full,
         clock: Arc::new(SystemClock),
         local_listen,
+        own_url: Some(format!("{scheme}://{}", reachable(listen))),
     };
     Panel::open(options)
         .await

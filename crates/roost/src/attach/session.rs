@@ -6,14 +6,20 @@
 use super::v1;
 use crate::{client::Panel, client::segment, failure::Failure};
 use futures_util::{SinkExt, StreamExt, stream::SplitSink, stream::SplitStream};
-use roost_wire::{client_api::Credentials, client_api::Unavailable, event, v1::SUBPROTOCOL};
+use http::HeaderValue;
+use roost_wire::{
+    client_api::{Credentials, HEADER_ORIGIN, Unavailable},
+    event,
+    v1::SUBPROTOCOL,
+};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use tokio::net::TcpStream;
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream,
     tungstenite::{
-        ClientRequestBuilder, Error, Message,
+        Error as WsError, Message,
+        client::IntoClientRequest,
         error::{ProtocolError, SubProtocolError},
     },
 };
@@ -73,12 +79,12 @@ pub struct Line {
     pub open: bool,
 }
 
-/// Asks the panel for credentials.
-pub async fn credentials(panel: &Panel, server: &str) -> Result<Credentials, Failure> {
+/// Asks the panel for credentials, and for the `Origin` with which the node takes them.
+async fn credentials(panel: &Panel, server: &str) -> Result<(Credentials, Option<HeaderValue>), Failure> {
     let path = format!("/api/client/servers/{}/websocket", segment(server));
     let answer = panel.send(http::Method::GET, &path, None).await?.ok(panel)?;
     if let Ok(credentials) = serde_json::from_slice::<Credentials>(&answer.body) {
-        return Ok(credentials);
+        return Ok((credentials, answer.headers.get(HEADER_ORIGIN).cloned()));
     }
     match serde_json::from_slice::<Unavailable>(&answer.body) {
         Ok(unavailable) => Err(Failure::unreachable(format!(
@@ -93,14 +99,8 @@ impl Session {
     /// Opens a socket and authenticates; history and figures are asked for. Where the node can, it goes on behind
     /// `place`.
     pub async fn open(panel: &Panel, server: &str, place: Option<Place>) -> Result<Self, Failure> {
-        let credentials = credentials(panel, server).await?;
-        let socket = connect(&credentials.socket).await.map_err(|e| {
-            Failure::unreachable(format!(
-                "the console at {} can't be reached: {e}",
-                credentials.socket
-            ))
-        })?;
-        let (is_v1, socket) = socket;
+        let (credentials, origin) = credentials(panel, server).await?;
+        let (is_v1, socket) = connect(&credentials.socket, origin).await?;
         let (sink, stream) = socket.split();
         let mut session = Self {
             sink,
@@ -125,6 +125,12 @@ impl Session {
             }
             Ok((_, args)) => {
                 let why = args[0].as_str().unwrap_or_default();
+                // A daemon takes no token from before its own start: the next one will do.
+                if wants_fresh_token(why) {
+                    return Err(Failure::unreachable(format!(
+                        "the node wants a newer token: {why}"
+                    )));
+                }
                 return Err(Failure::new(format!("the node refused the console: {why}")));
             }
             Err(why) => {
@@ -159,7 +165,7 @@ impl Session {
 
     /// A fresh token on the same socket; nothing changes on screen.
     pub async fn refresh(&mut self, panel: &Panel, server: &str) -> Result<(), Failure> {
-        let credentials = credentials(panel, server).await?;
+        let (credentials, _) = credentials(panel, server).await?;
         self.put("auth", json!([credentials.token])).await
     }
 
@@ -206,19 +212,63 @@ impl Session {
     }
 }
 
-/// Whether `roost.v1` was agreed on, and the socket. A node that does not know it is asked again without.
-async fn connect(address: &str) -> Result<(bool, Socket), Error> {
-    let request = ClientRequestBuilder::new(address.parse()?).with_sub_protocol(SUBPROTOCOL);
-    match tokio_tungstenite::connect_async(request).await {
-        Ok((socket, _)) => Ok((true, socket)),
-        Err(Error::Protocol(ProtocolError::SecWebSocketSubProtocolError(
-            SubProtocolError::NoSubProtocol,
-        ))) => {
-            let (socket, _) = tokio_tungstenite::connect_async(address).await?;
-            Ok((false, socket))
+/// Whether `roost.v1` was agreed on, and the socket. It is opened as a page of the panel would: stock daemons let in
+/// nobody else, not even who names no page. One that does not know `roost.v1` is asked again without.
+async fn connect(socket: &str, mut origin: Option<HeaderValue>) -> Result<(bool, Socket), Failure> {
+    let mut offer = Some(HeaderValue::from_static(SUBPROTOCOL));
+    loop {
+        match open(socket, origin.as_ref(), offer.as_ref()).await {
+            Ok(opened) => return Ok((offer.is_some(), opened)),
+            // A node whose settings know the panel by another address; Roost's takes a program that names no page.
+            Err(WsError::Http(answer)) if answer.status() == 403 && origin.is_some() => origin = None,
+            Err(WsError::Protocol(ProtocolError::SecWebSocketSubProtocolError(
+                SubProtocolError::NoSubProtocol,
+            ))) if offer.is_some() => offer = None,
+            Err(error) => {
+                let said = match &error {
+                    WsError::Http(answer) => said(answer.body().as_deref().unwrap_or_default()),
+                    _ => String::new(),
+                };
+                return Err(Failure::unreachable(format!(
+                    "the console at {socket} can't be reached: {error}{said}"
+                )));
+            }
         }
-        Err(error) => Err(error),
     }
+}
+
+async fn open(
+    socket: &str,
+    origin: Option<&HeaderValue>,
+    offer: Option<&HeaderValue>,
+) -> Result<Socket, WsError> {
+    let mut request = socket.into_client_request()?;
+    let headers = [
+        (http::header::ORIGIN, origin),
+        (http::header::SEC_WEBSOCKET_PROTOCOL, offer),
+    ];
+    for (name, value) in headers {
+        if let Some(value) = value {
+            request.headers_mut().insert(name, value.clone());
+        }
+    }
+    Ok(tokio_tungstenite::connect_async(request).await?.0)
+}
+
+/// What a refusal says of its reason, for the end of a sentence; nothing where that can't be read.
+fn said(body: &[u8]) -> String {
+    let value: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    let text = ["error", "message"].iter().find_map(|key| value[key].as_str());
+    text.map(|text| format!(" ({})", crate::output::plain(text)))
+        .unwrap_or_default()
+}
+
+/// Whether a `jwt error` is one that a fresh token mends, if the panel still gives one.
+pub fn wants_fresh_token(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    ["exp claim is invalid", "created too far in past", "jwt expired"]
+        .iter()
+        .any(|known| text.contains(known))
 }
 
 fn classic(name: String, args: &Value) -> Came {
@@ -245,4 +295,24 @@ pub fn reason(why: Option<&(u16, String)>) -> String {
 /// Whether a close is final: coming back would be refused.
 pub fn is_final(why: Option<&(u16, String)>) -> bool {
     matches!(why, Some((1000 | 4400 | 4409, _)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_token_is_worth_a_new_one_and_a_missing_right_is_not() {
+        assert!(wants_fresh_token(
+            "Error Event [b3]: jwt: created too far in past (denylist)"
+        ));
+        assert!(wants_fresh_token("jwt: exp claim is invalid"));
+        assert!(!wants_fresh_token("jwt: missing connect permission"));
+    }
+
+    #[test]
+    fn a_refusal_says_why() {
+        assert_eq!(said(br#"{"error":"not this page"}"#), " (not this page)");
+        assert_eq!(said(b"<html>"), "");
+    }
 }
