@@ -97,6 +97,7 @@ pub async fn daemon(args: WithConfig, everywhere: &Everywhere) -> Result<(), Fai
         config,
         config_path: Some(path),
         keeper_program,
+        private: Vec::new(),
         clock: Arc::new(SystemClock),
         own_origin_ok: false,
     })

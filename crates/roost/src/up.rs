@@ -98,6 +98,7 @@ pub async fn run(args: Up, everywhere: &Everywhere) -> Result<(), Failure> {
         config,
         config_path: None,
         keeper_program: program.clone(),
+        private: vec![data.path().to_owned()],
         clock: Arc::new(SystemClock),
         own_origin_ok: true,
     })
