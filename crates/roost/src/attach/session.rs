@@ -4,7 +4,10 @@
 //! without numbers nobody knows where a new socket goes on. What is shown, and how, is the client's business.
 
 use super::v1;
-use crate::{client::Panel, client::segment, failure::Failure};
+use crate::{
+    client::{Panel, out_of_reach, segment},
+    failure::Failure,
+};
 use futures_util::{SinkExt, StreamExt, stream::SplitSink, stream::SplitStream};
 use http::HeaderValue;
 use roost_wire::{
@@ -224,15 +227,14 @@ async fn connect(socket: &str, mut origin: Option<HeaderValue>) -> Result<(bool,
             Err(WsError::Protocol(ProtocolError::SecWebSocketSubProtocolError(
                 SubProtocolError::NoSubProtocol,
             ))) if offer.is_some() => offer = None,
-            Err(error) => {
-                let said = match &error {
-                    WsError::Http(answer) => said(answer.body().as_deref().unwrap_or_default()),
-                    _ => String::new(),
-                };
+            Err(WsError::Http(answer)) => {
+                let said = said(answer.body().as_deref().unwrap_or_default());
+                let status = answer.status();
                 return Err(Failure::unreachable(format!(
-                    "the console at {socket} can't be reached: {error}{said}"
+                    "the console at {socket} can't be reached: {status}{said}"
                 )));
             }
+            Err(error) => return Err(out_of_reach(&format!("the console at {socket}"), &error)),
         }
     }
 }
