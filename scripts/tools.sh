@@ -47,11 +47,24 @@ node_and_npm() {
 
 # jobs: how many compilers fit into the memory that is free (about 1.5 GiB each at the worst), at most one a core.
 jobs() {
-    local free cores
-    free=$(awk '/^MemAvailable/ {print int($2 / 1048576 / 1.5)}' /proc/meminfo)
+    local free cores limit
+    free=$(awk '/^MemAvailable/ {print int($2 / 1024)}' /proc/meminfo)
+    limit=$(memory_limit)
+    [ -n "$limit" ] && [ "$limit" -lt "$free" ] && free=$limit
+    free=$((free / 1536))
     cores=$(nproc)
     [ "$free" -lt 1 ] && free=1
     [ "$free" -lt "$cores" ] && echo "$free" || echo "$cores"
+}
+
+# memory_limit: MiB that a container or a cgroup leaves to this shell; nothing where it leaves all.
+memory_limit() {
+    local old new
+    old=$(sed -n 's/^[0-9]*:memory://p' /proc/self/cgroup)
+    new=$(sed -n 's/^0:://p' /proc/self/cgroup)
+    cat "/sys/fs/cgroup/memory$old/memory.limit_in_bytes" "/sys/fs/cgroup/memory/memory.limit_in_bytes" \
+        "/sys/fs/cgroup$new/memory.max" /sys/fs/cgroup/memory.max 2>/dev/null |
+        awk '/^[0-9]+$/ && (least == "" || $1 < least) {least = $1} END {if (least != "" && least < 2 ^ 50) print int(least / 1048576)}'
 }
 
 # web: installs the web console's libraries when the lock file has changed, then builds it when a source has.

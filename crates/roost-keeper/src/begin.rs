@@ -104,8 +104,8 @@ fn detach() -> std::io::Result<Side> {
         libc::SIGXFSZ,
     ]);
     rustix::process::umask(Mode::from_raw_mode(0o077));
-    // Only a name for people.
-    let _ = rustix::thread::set_name(c"roost-keeper");
+    // For people, and for those who guard their sockets from programs that are held.
+    let _ = rustix::thread::set_name(tree::NAME);
     sys::become_subreaper()?;
     Ok(Side::Keeper)
 }

@@ -32,7 +32,9 @@ mod tree;
 
 pub use begin::main;
 pub use place::{Record, connect, find, record};
+pub use program::confinement;
 pub use spawn::spawn;
+pub use tree::is_held;
 
 #[cfg(test)]
 mod tests;

@@ -35,13 +35,14 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// The next connection, if it is one of the keeper's own user and does not come from the program that is held.
+    /// The next connection, if it is one of the keeper's own user and does not come from a program that is held,
+    /// by this keeper or another.
     pub(crate) fn accept(listener: &UnixListener) -> Option<Self> {
         let (stream, _) = listener.accept().ok()?;
         stream.set_nonblocking(true).ok()?;
         let peer = rustix::net::sockopt::socket_peercred(&stream).ok()?;
         let allowed =
-            peer.uid == rustix::process::geteuid() && !tree::is_descendant(peer.pid.as_raw_nonzero().get());
+            peer.uid == rustix::process::geteuid() && !tree::is_held(peer.pid.as_raw_nonzero().get());
         allowed.then(|| Self {
             stream,
             decoder: Decoder::with_max(MAX_INPUT + 64),

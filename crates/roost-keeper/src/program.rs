@@ -22,6 +22,8 @@ use std::{
 
 mod confine;
 
+pub use confine::confinement;
+
 /// A program that runs.
 #[derive(Debug)]
 pub(crate) struct Started {

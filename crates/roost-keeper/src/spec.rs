@@ -89,6 +89,9 @@ pub struct User {
 pub struct Confine {
     /// Directories that it can't read.
     pub denied: Vec<PathBuf>,
+    /// Files and directories that it can read and run, also below a denied one.
+    #[serde(default)]
+    pub readable: Vec<PathBuf>,
     /// Directories that it can read and write, also below a denied one.
     pub writable: Vec<PathBuf>,
 }

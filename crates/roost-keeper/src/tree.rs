@@ -11,6 +11,12 @@ use crate::{
 use rustix::process::WaitOptions;
 use std::{collections::HashSet, path::PathBuf};
 
+/// What the kernel calls a keeper.
+pub(crate) const NAME: &std::ffi::CStr = c"roost-keeper";
+
+/// Longest line of ancestors that is followed.
+const CHAIN_MAX: usize = 1000;
+
 /// How often a pass looks for processes that were started meanwhile.
 const LOOKS: usize = 50;
 
@@ -109,19 +115,34 @@ pub(crate) fn children_of(parent: i32) -> Vec<i32> {
     of_it.map(|process| process.pid).collect()
 }
 
-/// Whether `pid` is below the keeper.
-pub(crate) fn is_descendant(pid: i32) -> bool {
-    let me = i32::try_from(std::process::id()).unwrap_or(0);
-    let mut at = pid;
-    for _ in 0..1000 {
-        match look_at(&at.to_string()) {
-            Some(process) if process.parent == me => return true,
-            Some(process) if process.parent > 1 => at = process.parent,
-            _ => return false,
-        }
+/// Whether a process was started by a program that some keeper holds, other than one that holds this process, too; or
+/// is gone. Nothing leaves the tree of a living keeper. A socket that such programs of the same user must not use is
+/// guarded by this: Landlock lets them connect to every one that they can name.
+pub fn is_held(pid: i32) -> bool {
+    if look_at(&pid.to_string()).is_none() {
+        return true;
     }
+    let me = i32::try_from(std::process::id()).unwrap_or(0);
+    let ours = ancestors(me);
+    let keeps = |pid: i32| {
+        let name = std::fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
+        name.trim_ascii_end() == NAME.to_bytes()
+    };
+    let theirs = ancestors(pid);
     // A chain that long is made to be long.
-    true
+    theirs.len() >= CHAIN_MAX
+        || theirs
+            .into_iter()
+            .any(|above| keeps(above) && !ours.contains(&above))
+}
+
+/// The processes above one, the nearest first, as far as they can be seen.
+fn ancestors(pid: i32) -> Vec<i32> {
+    let parent = |pid: &i32| look_at(&pid.to_string()).map(|process| process.parent);
+    std::iter::successors(parent(&pid), parent)
+        .take_while(|above| *above > 1)
+        .take(CHAIN_MAX)
+        .collect()
 }
 
 /// Every process of the machine.

@@ -56,6 +56,8 @@ pub struct NodeOptions {
     pub config_path: Option<PathBuf>,
     /// The program whose verb `keeper` is a keeper.
     pub keeper_program: PathBuf,
+    /// Files and directories beside the node's own that servers must not read which run as the node's own user.
+    pub private: Vec<PathBuf>,
     /// The time of day.
     pub clock: Arc<dyn Clock>,
     /// Pages whose origin is the node's own host may open sockets: panel and node share an address.
@@ -116,6 +118,7 @@ impl Node {
             config,
             config_path,
             keeper_program,
+            mut private,
             clock,
             own_origin_ok,
         } = options;
@@ -137,7 +140,9 @@ impl Node {
             remote: config.remote.clone(),
             source,
         })?;
-        let runtimes = Runtimes::new(&config, &keeper_program).map_err(NodeError::Runtime)?;
+        private.extend([layout.root().to_owned(), layout.all_data().to_owned()]);
+        private.extend(config_path.clone());
+        let runtimes = Runtimes::new(&config, &keeper_program, private).map_err(NodeError::Runtime)?;
         let shards = Shards::start(Setup {
             settings: Settings {
                 log_count: u64::from(config.system.websocket_log_count),

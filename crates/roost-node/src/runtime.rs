@@ -1,6 +1,7 @@
 //! What runs servers: a program under a terminal (`process`) or a container (`docker`). Both leave the terminal's
 //! bytes to a keeper, and hand its socket to the pump.
 
+pub(crate) mod cgroup;
 pub mod docker;
 pub mod measure;
 pub mod process;

@@ -4,6 +4,7 @@
 //! errors are one of a fixed list of reasons. Who may ask what of which node is not this file's business.
 
 mod answer;
+mod other_daemons;
 mod preflight;
 mod reason;
 
@@ -11,6 +12,7 @@ pub use preflight::{ANSWER_SERVES, FAILURE_SERVES};
 pub use reason::{NodeError, Reason, SAID_MAX, one_line};
 
 use http::{Method, StatusCode};
+use other_daemons::OtherDaemons;
 use preflight::Flights;
 use roost_wire::admin_api::{EraseRequest, Erased};
 use roost_wire::node_api::{
@@ -30,6 +32,8 @@ use uuid::Uuid;
 pub const PREFLIGHT: Duration = Duration::from_millis(1_900);
 /// Deadline of every other call that does not wait by itself.
 pub const CALL: Duration = Duration::from_secs(5);
+/// How long another daemon lets a power action wait for the one before.
+const POWER_WAIT_SECS: i64 = 30;
 /// Most bytes read of an answer.
 pub const BODY_MAX: usize = 64 << 10;
 /// Most bytes read of a page of the journal or of a list.
@@ -71,6 +75,7 @@ pub struct CommandPlace {
 pub struct NodeClient {
     http: reqwest::Client,
     flights: Arc<Flights>,
+    others: Arc<OtherDaemons>,
 }
 
 impl NodeClient {
@@ -97,6 +102,7 @@ impl NodeClient {
         Ok(Self {
             http,
             flights: Arc::default(),
+            others: Arc::default(),
         })
     }
 
@@ -119,7 +125,9 @@ impl NodeClient {
                 async move {
                     let path = format!("/api/servers/{server}");
                     let body = client.get(&target, &path, PREFLIGHT, BODY_MAX).await?;
-                    answer::detail(&body).map(Arc::new)
+                    let detail = answer::detail(&body)?;
+                    client.others.note(target.node, detail.roost.is_some());
+                    Ok(Arc::new(detail))
                 }
             })
             .await
@@ -134,7 +142,9 @@ impl NodeClient {
     ) -> Result<(), NodeError> {
         let body = PowerRequest {
             action,
-            wait_seconds: None,
+            // Such a daemon says yes at once and then does nothing if another action has not quite ended, as a stop that
+            // it has already told of. Roost's node refuses with the reason.
+            wait_seconds: self.others.knows(target.node).then_some(POWER_WAIT_SECS),
         };
         self.post(target, &format!("/api/servers/{server}/power"), &body)
             .await?;
@@ -266,7 +276,25 @@ impl NodeClient {
     /// What runs there. `roost` is set on Roost's node only.
     pub async fn system(&self, target: &NodeTarget) -> Result<SystemInfo, NodeError> {
         let body = self.get(target, "/api/system", PREFLIGHT, BODY_MAX).await?;
-        answer::json(&body)
+        let info: SystemInfo = answer::json(&body)?;
+        self.others.note(target.node, info.roost.is_some());
+        Ok(info)
+    }
+
+    /// Whether the node is known to run another daemon than Roost's.
+    pub fn is_other_daemon(&self, node: Uuid) -> bool {
+        self.others.knows(node)
+    }
+
+    /// To be called once a daemon that is not Roost's refuses a user's tokens; `now` in milliseconds since the epoch.
+    pub fn denied(&self, node: Uuid, server: Uuid, user: Uuid, now: i64) {
+        self.others.denied((node, server, user), now);
+    }
+
+    /// When a token may be issued that the node does not take for one of those it refuses: `now`, or up to a second
+    /// later.
+    pub fn tokens_hold_from(&self, node: Uuid, server: Uuid, user: Uuid, now: i64) -> i64 {
+        self.others.holds_from((node, server, user), now)
     }
 
     /// Forgets what a node last said of a server.

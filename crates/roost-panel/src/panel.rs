@@ -43,6 +43,9 @@ pub struct PanelOptions {
     pub clock: Arc<dyn Clock>,
     /// Where the node `local` inside `roost up` is reached by the panel.
     pub local_listen: Option<SocketAddr>,
+    /// Where this panel is reached on its own machine: `http://127.0.0.1:8080`. For those who came by its Unix socket
+    /// while there is no public URL.
+    pub own_url: Option<String>,
 }
 
 impl fmt::Debug for PanelOptions {

@@ -89,6 +89,7 @@ impl World {
             token_permissions_full: false,
             clock: clock.clone(),
             local_listen: None,
+            own_url: None,
         };
         let panel = Panel::open(options.clone()).await.unwrap();
         Self {

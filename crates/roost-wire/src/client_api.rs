@@ -6,6 +6,9 @@ use uuid::Uuid;
 /// The page's message of the unavailable answer, word for word.
 pub const UNAVAILABLE: &str = "Server is not available on the assigned Wings node";
 
+/// Response header of the credentials: the `Origin` that a program sends to a node which insists on one.
+pub const HEADER_ORIGIN: &str = "Roost-Origin";
+
 /// `GET /api/client/servers/{id}/websocket`: flat as on the page, and once more under `data` for Pterodactyl's clients.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Credentials {

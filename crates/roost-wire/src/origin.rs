@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// The names by which a browser on this machine calls it.
+const LOOPBACK_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
+
 /// Scheme, host and port of a browser's page.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Origin {
@@ -55,8 +58,22 @@ impl Origin {
         port_fits && (self.host == other.host || (self.is_loopback_name() && other.is_loopback_name()))
     }
 
+    /// Itself first, and where it is this machine by a loopback name, the same place under the others: for those who
+    /// compare origins as texts.
+    pub fn same_places(&self) -> Vec<Self> {
+        let mut places = vec![self.clone()];
+        if self.is_loopback_name() {
+            let others = LOOPBACK_NAMES.iter().filter(|name| **name != self.host);
+            places.extend(others.map(|name| Self {
+                host: (*name).to_owned(),
+                ..self.clone()
+            }));
+        }
+        places
+    }
+
     fn is_loopback_name(&self) -> bool {
-        matches!(self.host.as_str(), "localhost" | "127.0.0.1" | "[::1]")
+        LOOPBACK_NAMES.contains(&self.host.as_str())
     }
 }
 
@@ -100,6 +117,23 @@ mod tests {
         assert!(origin("http://localhost:8080").is_same_place(&origin("http://[::1]:8080")));
         assert!(!origin("http://localhost:8080").is_same_place(&origin("http://localhost:8081")));
         assert!(!origin("http://localhost.evil.net:8080").is_same_place(&origin("http://localhost:8080")));
+    }
+
+    #[test]
+    fn a_loopback_name_has_others() {
+        let names = |text: &str| -> Vec<String> {
+            let places = origin(text).same_places();
+            places.iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(
+            names("http://127.0.0.1:8080"),
+            [
+                "http://127.0.0.1:8080",
+                "http://localhost:8080",
+                "http://[::1]:8080"
+            ]
+        );
+        assert_eq!(names("https://panel.example.com"), ["https://panel.example.com"]);
     }
 
     #[test]

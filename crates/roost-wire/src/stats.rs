@@ -31,8 +31,14 @@ pub struct Stats {
     pub state: PowerState,
     /// Bytes used in the server's directory.
     pub disk_bytes: u64,
-    /// False where the node can't measure a process's own network and `network` is 0 for that reason.
+    /// False where the node can't measure a process's own network and `network` is 0 for that reason. Daemons that run
+    /// containers only always measure it, and do not say so.
+    #[serde(default = "measured")]
     pub network_measured: bool,
+}
+
+fn measured() -> bool {
+    true
 }
 
 impl Stats {

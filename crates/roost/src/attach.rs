@@ -13,12 +13,17 @@ use editor::Editor;
 use overlap::Shown;
 use roost_wire::event;
 use screen::Screen;
-use session::{Came, Session, is_final, reason};
-use std::{io::IsTerminal, time::Duration};
+use session::{Came, Session, is_final, reason, wants_fresh_token};
+use std::{
+    io::IsTerminal,
+    time::{Duration, Instant},
+};
 use tokio::{io::AsyncBufReadExt, sync::mpsc};
 
 /// A replay is over when nothing came for this long.
 const REPLAY_QUIET: Duration = Duration::from_millis(250);
+/// Shortest time between two fresh tokens.
+const REFRESH_PAUSE: Duration = Duration::from_secs(4);
 /// Longest pause before another try.
 const PAUSE_MAX: Duration = Duration::from_secs(20);
 
@@ -54,6 +59,7 @@ pub async fn run(server: &str, cx: &Context) -> Result<(), Failure> {
         face,
         shown: Shown::default(),
         state: String::new(),
+        refreshed: None,
         keys,
     };
     client.drive(session).await
@@ -75,6 +81,7 @@ struct Client {
     face: Face,
     shown: Shown,
     state: String,
+    refreshed: Option<Instant>,
     keys: mpsc::Receiver<Typed>,
 }
 
@@ -173,18 +180,31 @@ impl Client {
                 }
                 Ok(())
             }
-            event::TOKEN_EXPIRING | event::TOKEN_EXPIRED => {
-                match session.refresh(&self.cx.panel, &self.server).await {
-                    Ok(()) => Ok(()),
-                    Err(failure) => self.note(&format!("the console ends soon: {failure}")),
-                }
-            }
+            event::TOKEN_EXPIRING | event::TOKEN_EXPIRED => self.refresh(session).await,
+            event::JWT_ERROR if wants_fresh_token(text) => self.refresh(session).await,
             event::DAEMON_MESSAGE | event::DAEMON_ERROR | event::JWT_ERROR => self.note(text),
             event::INSTALL_OUTPUT => self.show(text),
             event::INSTALL_STARTED => self.note("the installer begins"),
             event::INSTALL_COMPLETED => self.note("the installer has ended"),
             event::DELETED => self.note("the server was deleted"),
             _ => Ok(()),
+        }
+    }
+
+    /// Sends a fresh token. Stock daemons say once for each line that the old one is over, so this is done now and then;
+    /// what the panel says is final ends the console, because such daemons do not.
+    async fn refresh(&mut self, session: &mut Session) -> Result<(), Failure> {
+        if self.refreshed.is_some_and(|at| at.elapsed() < REFRESH_PAUSE) {
+            return Ok(());
+        }
+        self.refreshed = Some(Instant::now());
+        match session.refresh(&self.cx.panel, &self.server).await {
+            Ok(()) => Ok(()),
+            Err(failure) if matches!(failure.status, Some(401 | 403 | 404 | 409)) => Err(Failure {
+                message: format!("the console has ended: {}", failure.message),
+                ..failure
+            }),
+            Err(failure) => self.note(&format!("the console ends soon: {failure}")),
         }
     }
 

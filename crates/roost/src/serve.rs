@@ -67,7 +67,8 @@ pub async fn tcp(
     }
 }
 
-/// Serves the Unix socket until cancelled. Only this process's own user and root get an answer.
+/// Serves the Unix socket until cancelled. Only this process's own user and root get an answer, but no server's program
+/// that runs as the same user.
 pub async fn unix(listener: UnixListener, answer: Answer, stop: CancellationToken, tasks: TaskTracker) {
     let own = rustix::process::geteuid().as_raw();
     loop {
@@ -83,6 +84,10 @@ pub async fn unix(listener: UnixListener, answer: Answer, stop: CancellationToke
             }
         };
         let uid = match stream.peer_cred() {
+            Ok(cred) if own != 0 && cred.uid() == own && cred.pid().is_none_or(roost_keeper::is_held) => {
+                tracing::warn!(pid = cred.pid(), "refused a server's program at the Unix socket");
+                continue;
+            }
             Ok(cred) if cred.uid() == own || cred.uid() == 0 => cred.uid(),
             Ok(cred) => {
                 tracing::warn!(uid = cred.uid(), "refused a foreign user at the Unix socket");

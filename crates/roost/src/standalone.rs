@@ -33,7 +33,7 @@ pub async fn panel(args: WithConfig, everywhere: &Everywhere) -> Result<(), Fail
         .transpose()?;
     let listener = up::bind(settings.listen).await?;
     let listen = listener.local_addr().map_err(|e| Failure::new(e.to_string()))?;
-    let panel = up::open_panel(&data, &settings, None).await?;
+    let panel = up::open_panel(&data, &settings, listen, None).await?;
     let no_options = Up {
         listening: crate::args::Listening::default(),
         admin: None,
@@ -52,7 +52,7 @@ pub async fn panel(args: WithConfig, everywhere: &Everywhere) -> Result<(), Fail
     let socket = up::bind_unix(&data.socket())?;
     life.tasks
         .spawn(serve::unix(socket, answer, life.stop.clone(), life.tasks.clone()));
-    up::tell(&data, &settings, listen, admin.as_ref(), false, everywhere.json)?;
+    up::tell(&data, &settings, listen, admin.as_ref(), None, everywhere.json)?;
     life.until_stopped().await?;
     life.finish().await;
     let _ = std::fs::remove_file(data.socket());
@@ -97,6 +97,7 @@ pub async fn daemon(args: WithConfig, everywhere: &Everywhere) -> Result<(), Fai
         config,
         config_path: Some(path),
         keeper_program,
+        private: Vec::new(),
         clock: Arc::new(SystemClock),
         own_origin_ok: false,
     })

@@ -72,7 +72,7 @@ pub async fn run(args: Up, everywhere: &Everywhere) -> Result<(), Failure> {
         None => reachable(listen),
     };
 
-    let panel = open_panel(&data, &settings, Some(inner_address)).await?;
+    let panel = open_panel(&data, &settings, listen, Some(inner_address)).await?;
     let admin = first_admin(&panel, &args).await?;
     let late_node = Arc::new(OnceLock::new());
     let answer = by_path(panel.router(), Arc::clone(&late_node));
@@ -98,6 +98,7 @@ pub async fn run(args: Up, everywhere: &Everywhere) -> Result<(), Failure> {
         config,
         config_path: None,
         keeper_program: program.clone(),
+        private: vec![data.path().to_owned()],
         clock: Arc::new(SystemClock),
         own_origin_ok: true,
     })
@@ -122,7 +123,14 @@ pub async fn run(args: Up, everywhere: &Everywhere) -> Result<(), Failure> {
         }
         _ => false,
     };
-    tell(&data, &settings, listen, admin.as_ref(), demo, everywhere.json)?;
+    tell(
+        &data,
+        &settings,
+        listen,
+        admin.as_ref(),
+        Some(demo),
+        everywhere.json,
+    )?;
 
     life.until_stopped().await?;
     let running = node.running();
@@ -141,31 +149,33 @@ pub async fn run(args: Up, everywhere: &Everywhere) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Tells the person who started it how to go on.
+/// Tells the person who started it how to go on. `demo` is `None` for a panel alone, which takes no arguments.
 pub fn tell(
     data: &DataDir,
     settings: &Settings,
     listen: SocketAddr,
     admin: Option<&(String, Option<String>)>,
-    demo: bool,
+    demo: Option<bool>,
     json: bool,
 ) -> Result<(), Failure> {
     let face = Face {
         listen,
+        by_argument: demo.is_some(),
         url: settings.url.as_deref(),
         tls: settings.tls.is_some(),
         admin: admin.map(|(name, password)| (name.as_str(), password.as_deref())),
-        demo,
+        demo: demo == Some(true),
         data: data.path(),
         program: &data.path().join("bin/roost"),
     };
     Ok(face.show(json)?)
 }
 
-/// Opens the panel on a data directory.
+/// Opens the panel on a data directory; `listen` is where people reach it.
 pub async fn open_panel(
     data: &DataDir,
     settings: &Settings,
+    listen: SocketAddr,
     local_listen: Option<SocketAddr>,
 ) -> Result<Panel, Failure> {
     let allowed_origins = settings
@@ -173,6 +183,7 @@ pub async fn open_panel(
         .iter()
         .filter_map(|text| Origin::parse(text).ok())
         .collect();
+    let scheme = if settings.tls.is_some() { "https" } else { "http" };
     let options = PanelOptions {
         database: settings
             .database
@@ -185,6 +196,7 @@ pub async fn open_panel(
         token_permissions_full: settings.token_permissions_full,
         clock: Arc::new(SystemClock),
         local_listen,
+        own_url: Some(format!("{scheme}://{}", reachable(listen))),
     };
     Panel::open(options)
         .await

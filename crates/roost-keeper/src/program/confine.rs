@@ -30,6 +30,16 @@ pub(super) fn ruleset(confine: &Confine) -> Result<(Option<OwnedFd>, Confined), 
     Ok((ruleset, confined))
 }
 
+/// How much of a ruleset this kernel would enforce.
+pub fn confinement() -> Confined {
+    let ruleset = handled(CompatLevel::BestEffort).and_then(Ruleset::create);
+    match ruleset.map(Option::<OwnedFd>::from) {
+        Ok(Some(_)) if handled(CompatLevel::HardRequirement).is_ok() => Confined::Fully,
+        Ok(Some(_)) => Confined::Partly,
+        Ok(None) | Err(_) => Confined::Unsupported,
+    }
+}
+
 fn handled(level: CompatLevel) -> Result<Ruleset, RulesetError> {
     Ruleset::default()
         .set_compatibility(level)
@@ -51,9 +61,14 @@ fn build(confine: &Confine, level: CompatLevel) -> Result<RulesetCreated, Rulese
     for path in readable {
         ruleset = grant(ruleset, &path, read)?;
     }
-    // Whether devices obey is theirs to say.
-    for path in ["/tmp", "/dev"] {
-        ruleset = grant(ruleset, Path::new(path), all)?;
+    // Whether devices obey is theirs to say. A directory that holds something denied can't be granted as a whole.
+    for path in ["/tmp", "/dev"].map(Path::new) {
+        if !denied.iter().any(|denied| denied.starts_with(path)) {
+            ruleset = grant(ruleset, path, all)?;
+        }
+    }
+    for path in &confine.readable {
+        ruleset = grant(ruleset, path, read)?;
     }
     for path in &confine.writable {
         ruleset = grant(ruleset, path, all)?;

@@ -69,6 +69,7 @@ fn landlock_keeps_a_program_out_of_what_is_denied() {
     pty.cwd.clone_from(&own);
     pty.confine = Some(Confine {
         denied: vec![data.path().to_owned()],
+        readable: Vec::new(),
         writable: vec![own.clone()],
     });
     let mut bed = Bed::new(pty);
@@ -86,4 +87,19 @@ fn landlock_keeps_a_program_out_of_what_is_denied() {
         ),
         other => assert_eq!(other, Confined::Unsupported),
     }
+}
+
+#[test]
+fn what_a_keeper_holds_is_known_as_such_and_nothing_else_is() {
+    let bed = Bed::run("(sleep 20 &) ; echo $$; read line");
+    let mut node = bed.node(0);
+    node.until_text("\n");
+    let orphans = || crate::tree::children_of(bed.keeper);
+    super::bed::wait_for("the orphan has its new parent", || orphans().len() == 2);
+    for pid in orphans() {
+        assert!(crate::is_held(pid), "{pid}");
+    }
+    assert!(!crate::is_held(i32::try_from(std::process::id()).unwrap()));
+    assert!(!crate::is_held(bed.keeper), "a keeper itself is not held");
+    assert!(crate::is_held(i32::MAX), "what is gone may have been");
 }

@@ -73,6 +73,10 @@ impl Layout {
     pub fn run(&self, uuid: Uuid) -> PathBuf {
         self.root.join("run").join(uuid.to_string())
     }
+    /// Where servers' own directories are.
+    pub fn all_data(&self) -> &Path {
+        &self.data
+    }
     /// A server's own directory, unless the operator gave one.
     pub fn data(&self, uuid: Uuid) -> PathBuf {
         self.data.join(uuid.to_string())

@@ -26,6 +26,7 @@ mod stats;
 pub use exit::{Ended, StreamEnd};
 pub use find::{Found, TakenUp};
 pub use keepers::Keepers;
+pub(super) use limits::with_overhead;
 pub use stats::Sampler;
 
 use crate::runtime::StartError;

@@ -1,121 +1,149 @@
-//! The figures of a process tree: memory, CPU and age from /proc, summed over everything below one process.
+//! The figures of a process tree: memory and CPU from its control group where it has one, else from /proc, summed over
+//! everything below one process. Its age is that process's.
 //!
 //! A process's own network can't be told apart from others', so it is 0 and marked as not measured. Disk use is the
 //! actor's business.
 
-use super::Sample;
+use super::{Sample, cgroup::Group};
 use std::{collections::BTreeMap, time::Duration, time::Instant};
 
 /// Time between two samples.
 const PAUSE: Duration = Duration::from_secs(1);
 /// Clock ticks a second, as the kernel reports them to programs on every Linux that Roost runs on.
 const TICKS: f64 = 100.0;
+const NS_A_TICK: u64 = 10_000_000;
 
 /// Measures the tree below a process, that process included.
 #[derive(Debug)]
 pub struct TreeMeter {
     root: u32,
-    limit_bytes: u64,
+    group: Option<Group>,
+    machine_bytes: u64,
+    /// When, and CPU time until then in nanoseconds.
     last: Option<(Instant, u64)>,
 }
 
 #[derive(Debug, Default)]
 struct Tree {
-    ticks: u64,
+    cpu_ns: u64,
     resident_bytes: u64,
     age: Duration,
 }
 
 impl TreeMeter {
-    /// For the tree of `root`; `limit_bytes` is what it may use, 0 for all that the machine has.
-    pub fn new(root: u32, limit_bytes: u64) -> Self {
-        let limit_bytes = if limit_bytes == 0 {
-            machine_bytes()
-        } else {
-            limit_bytes
-        };
+    /// For the tree of `root`, which is all that is in `group`.
+    pub(super) fn new(root: u32, group: Option<Group>) -> Self {
         Self {
             root,
-            limit_bytes,
+            group,
+            machine_bytes: machine_bytes(),
             last: None,
         }
     }
 
     /// The next sample, a second after the last; `None` when the process is gone.
     pub async fn next(&mut self) -> Option<Sample> {
-        let (at, ticks) = match self.last {
+        let (at, earlier) = match self.last {
             Some(last) => {
                 tokio::time::sleep_until((last.0 + PAUSE).into()).await;
                 last
             }
             None => {
-                let first = (Instant::now(), read_tree(self.root)?.ticks);
+                let first = (Instant::now(), self.read()?.0.cpu_ns);
                 tokio::time::sleep(PAUSE / 5).await;
                 first
             }
         };
-        let tree = read_tree(self.root)?;
+        let (tree, limit) = self.read()?;
         let now = Instant::now();
-        self.last = Some((now, tree.ticks));
-        let used = tree.ticks.saturating_sub(ticks) as f64 / TICKS;
+        self.last = Some((now, tree.cpu_ns));
+        let used = tree.cpu_ns.saturating_sub(earlier) as f64 / 1e9;
         let percent = 100.0 * used / (now - at).as_secs_f64().max(0.001);
         Some(Sample {
             memory_bytes: tree.resident_bytes,
-            memory_limit_bytes: self.limit_bytes,
+            memory_limit_bytes: limit,
             cpu_absolute: (percent * 1000.0).round() / 1000.0,
             uptime: u64::try_from(tree.age.as_millis()).unwrap_or(u64::MAX),
             network_measured: false,
             ..Sample::default()
         })
     }
+
+    /// What is used now, and how much memory may be.
+    fn read(&self) -> Option<(Tree, u64)> {
+        let Some(usage) = self.group.as_ref().map(Group::usage) else {
+            return Some((read_tree(self.root)?, self.machine_bytes));
+        };
+        let limit = usage.memory_limit.unwrap_or(self.machine_bytes);
+        if let (Some(resident_bytes), Some(cpu_ns)) = (usage.memory, usage.cpu_ns) {
+            // Nobody else's processes have to be looked at.
+            let age = age(look_at(self.root)?.began);
+            let tree = Tree {
+                cpu_ns,
+                resident_bytes,
+                age,
+            };
+            return Some((tree, limit));
+        }
+        let mut tree = read_tree(self.root)?;
+        tree.resident_bytes = usage.memory.unwrap_or(tree.resident_bytes);
+        tree.cpu_ns = usage.cpu_ns.unwrap_or(tree.cpu_ns);
+        Some((tree, limit))
+    }
+}
+
+/// A process, as the kernel tells it.
+#[derive(Debug, Clone, Copy)]
+struct Process {
+    parent: u32,
+    /// Its own time and that of children it has waited for.
+    ticks: u64,
+    /// Pages in memory.
+    pages: u64,
+    /// Ticks after the machine's start.
+    began: u64,
+}
+
+fn look_at(pid: u32) -> Option<Process> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, rest) = stat.rsplit_once(')')?;
+    let fields: Vec<&str> = rest.split_whitespace().collect();
+    let number = |at: usize| {
+        fields
+            .get(at)
+            .and_then(|field| field.parse::<u64>().ok())
+            .unwrap_or(0)
+    };
+    Some(Process {
+        parent: u32::try_from(number(1)).unwrap_or(0),
+        ticks: number(11) + number(12) + number(13) + number(14),
+        pages: number(21),
+        began: number(19),
+    })
 }
 
 fn read_tree(root: u32) -> Option<Tree> {
     let mut processes = BTreeMap::new();
     let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
     for entry in std::fs::read_dir("/proc").ok()?.flatten() {
-        let Some(pid) = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse::<u32>().ok())
-        else {
+        let name = entry.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else {
             continue;
         };
-        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else {
-            continue;
-        };
-        let Some((_, rest)) = stat.rsplit_once(')') else {
-            continue;
-        };
-        let fields: Vec<&str> = rest.split_whitespace().collect();
-        let number = |at: usize| {
-            fields
-                .get(at)
-                .and_then(|field| field.parse::<u64>().ok())
-                .unwrap_or(0)
-        };
-        let parent = u32::try_from(number(1)).unwrap_or(0);
-        children.entry(parent).or_default().push(pid);
-        // Its own time and that of children it has waited for; pages in memory; when it began.
-        processes.insert(
-            pid,
-            (
-                number(11) + number(12) + number(13) + number(14),
-                number(21),
-                number(19),
-            ),
-        );
+        if let Some(process) = look_at(pid) {
+            children.entry(process.parent).or_default().push(pid);
+            processes.insert(pid, process);
+        }
     }
-    let (_, _, began) = *processes.get(&root)?;
     let mut tree = Tree {
-        age: age(began),
+        age: age(processes.get(&root)?.began),
         ..Tree::default()
     };
     let mut look = vec![root];
     while let Some(pid) = look.pop() {
-        if let Some((ticks, pages, _)) = processes.get(&pid) {
-            tree.ticks += ticks;
-            tree.resident_bytes += pages * 4096;
+        if let Some(process) = processes.get(&pid) {
+            tree.cpu_ns += process.ticks * NS_A_TICK;
+            tree.resident_bytes += process.pages * 4096;
         }
         look.extend(children.remove(&pid).into_iter().flatten());
     }
@@ -158,7 +186,7 @@ mod tests {
             .args(["-c", script])
             .spawn()
             .unwrap();
-        let mut meter = TreeMeter::new(child.id(), 0);
+        let mut meter = TreeMeter::new(child.id(), None);
         meter.next().await.unwrap();
         let sample = meter.next().await.unwrap();
         let busy = read_tree(child.id()).unwrap();
@@ -169,6 +197,6 @@ mod tests {
             sample.memory_bytes > 100_000 && sample.uptime >= 1000,
             "{sample:?}"
         );
-        assert!(!sample.network_measured && busy.ticks > 0);
+        assert!(!sample.network_measured && busy.cpu_ns > 0);
     }
 }

@@ -6,10 +6,16 @@
 mod claims;
 mod directory;
 mod leftovers;
+mod limits;
 mod users;
 
-use super::{Launch, Running, StartError};
-use roost_keeper::spec::{Answer, Attach, Kind, Pty, Spec, User};
+use super::{
+    Launch, Running, StartError,
+    cgroup::{Group, Groups, Limits},
+    measure::TreeMeter,
+};
+use roost_keeper::spec::{Answer, Attach, Confined, Kind, Pty, Spec, User};
+use roost_wire::remote::Build;
 use std::{
     io,
     os::unix::fs::PermissionsExt,
@@ -39,6 +45,13 @@ pub struct Processes {
     keeper_program: Arc<Path>,
     users: Option<Arc<Users>>,
     open_files: (u64, u64),
+    groups: Arc<Groups>,
+    /// Most processes of a server; 0 for no limit.
+    pids: i64,
+    /// What servers that run as the node's own user must not read.
+    private: Arc<[PathBuf]>,
+    /// How far this kernel can confine those; `None` where each server has a user of its own.
+    confined: Option<Confined>,
 }
 
 impl Processes {
@@ -56,9 +69,36 @@ impl Processes {
         };
         Ok(Self {
             keeper_program: keeper_program.into(),
+            confined: users.is_none().then(roost_keeper::confinement),
             users,
             open_files: raise_open_files(),
+            groups: Arc::new(Groups::none("No control groups were looked for.")),
+            pids: 0,
+            private: Arc::new([]),
         })
+    }
+
+    /// With limits: control groups are made there, with at most `pids` processes in one (0 for no limit).
+    pub(crate) fn with_groups(self, groups: Groups, pids: i64) -> Self {
+        Self {
+            groups: Arc::new(groups),
+            pids,
+            ..self
+        }
+    }
+
+    /// Servers that run as the node's own user can't read `private`, where the kernel has Landlock.
+    pub(crate) fn with_private(self, private: Vec<PathBuf>) -> Self {
+        Self {
+            private: private.into(),
+            ..self
+        }
+    }
+
+    /// What would not be enforced for a server with these limits, each a sentence.
+    pub(crate) fn not_enforced(&self, build: &Build) -> Vec<String> {
+        let lacks = self.groups.lacks(&Limits::new(build, self.pids));
+        limits::sentences(build, self.pids, &lacks, self.confined)
     }
 
     /// The server's user, if it has one of its own.
@@ -100,8 +140,11 @@ impl Processes {
         let word = argv
             .first()
             .ok_or_else(|| StartError("The server has no command: give it one with --command.".to_owned()))?;
+        let program = find_program(word, &launch.dir)?;
+        let build = &launch.settings.build;
+        let (group, lacks) = self.groups.make(launch.uuid, &Limits::new(build, self.pids));
         let pty = Pty {
-            program: find_program(word, &launch.dir)?,
+            program,
             env: environment(launch),
             argv,
             cwd: launch.dir.clone(),
@@ -112,20 +155,28 @@ impl Processes {
             }),
             terminal: launch.roost.terminal,
             open_files: Some(self.open_files),
-            confine: None,
-            cgroup_procs: Vec::new(),
-            cgroup_kill: None,
+            confine: self
+                .confined
+                .map(|_| limits::confine(&self.private, &self.keeper_program, &launch.dir)),
+            cgroup_procs: group.as_ref().map(Group::doors).unwrap_or_default(),
+            cgroup_kill: group.as_ref().and_then(Group::kill_file),
         };
-        let (link, answer) = self.keep(launch, Kind::Pty(Box::new(pty)))?;
-        let pid = match answer {
-            Answer::Ready { pid, .. } if pid > 0 => Some(pid),
-            _ => None,
+        let kept = written_down(group.as_ref(), &launch.keeper_dir)
+            .and_then(|()| self.keep(launch, Kind::Pty(Box::new(pty))));
+        let (link, answer) = kept.inspect_err(|_| {
+            if let Some(group) = &group {
+                group.close(&launch.keeper_dir);
+            }
+        })?;
+        let (pid, confined) = match answer {
+            Answer::Ready { pid, confined, .. } => ((pid > 0).then_some(pid), confined),
+            Answer::Error(_) => (None, Confined::NotAsked),
         };
         Ok(Running {
             run: launch.run,
             link,
             pid,
-            not_enforced: not_enforced(launch, user),
+            not_enforced: limits::sentences(build, self.pids, &lacks, self.confined.map(|_| confined)),
         })
     }
 
@@ -145,11 +196,18 @@ impl Processes {
         Ok((link, answer))
     }
 
-    /// The living keeper of an earlier start.
+    /// The living keeper of an earlier start. What one left behind that is gone is ended.
     pub async fn find(&self, launch: Launch) -> Option<Running> {
-        let found = tokio::task::spawn_blocking(move || roost_keeper::find(&launch.keeper_dir))
-            .await
-            .ok()?;
+        let found = tokio::task::spawn_blocking(move || {
+            let found = roost_keeper::find(&launch.keeper_dir);
+            if let (Ok(None), Some(group)) = (&found, Group::load(&launch.keeper_dir)) {
+                let ended = group.close(&launch.keeper_dir);
+                tracing::info!(server = %launch.uuid, ended, "the control group of an earlier run was removed");
+            }
+            found
+        })
+        .await
+        .ok()?;
         match found {
             Ok(Some((record, link))) => Some(Running {
                 run: record.run,
@@ -166,10 +224,31 @@ impl Processes {
     }
 
     /// Kills what a run left behind whose keeper is gone, and says how many that were. Only where the server has a user
-    /// of its own can it be told what is its own. Blocks.
-    pub fn end_leftovers(&self, server: Uuid) -> usize {
+    /// or a control group of its own can it be told what is its own. Blocks.
+    pub fn end_leftovers(&self, server: Uuid, keeper_dir: &Path) -> usize {
         let user = self.users.as_ref().and_then(|users| users.known(server));
-        user.map_or(0, leftovers::end_all_of)
+        let ended = user.map_or(0, leftovers::end_all_of);
+        ended + Group::load(keeper_dir).map_or(0, |group| group.end_all())
+    }
+
+    /// A run has ended: its control group goes, and says whether the kernel ended something in it for want of memory.
+    /// Blocks.
+    pub(crate) fn end_group(keeper_dir: &Path) -> bool {
+        let Some(group) = Group::load(keeper_dir) else {
+            return false;
+        };
+        let ran_out = group.ran_out_of_memory();
+        let ended = group.close(keeper_dir);
+        if ended > 0 {
+            tracing::warn!(dir = %keeper_dir.display(), ended, "processes that had outlived their server were ended");
+        }
+        ran_out
+    }
+
+    /// Measures what the living keeper in a directory holds. Blocks.
+    pub(crate) fn meter(keeper_dir: &Path) -> Option<TreeMeter> {
+        let pid = roost_keeper::record(keeper_dir).ok().flatten()?.pid;
+        (pid > 0).then(|| TreeMeter::new(pid, Group::load(keeper_dir)))
     }
 
     /// The server is deleted.
@@ -263,28 +342,12 @@ fn environment(launch: &Launch) -> Vec<(String, String)> {
     all
 }
 
-/// A sentence for each limit that nothing enforces here.
-fn not_enforced(launch: &Launch, user: Option<u32>) -> Vec<String> {
-    let build = &launch.settings.build;
-    let mut sentences = Vec::new();
-    let mut say = |limit: i64, what: &str| {
-        if limit > 0 {
-            sentences.push(format!("The {what} is not enforced for servers that run as processes: run it in Docker (--image) where it must be."));
-        }
-    };
-    say(
-        build.memory_limit,
-        &format!("memory limit of {} MiB", build.memory_limit),
-    );
-    say(build.cpu_limit, &format!("CPU limit of {} %", build.cpu_limit));
-    say(
-        build.disk_space,
-        &format!("disk limit of {} MiB", build.disk_space),
-    );
-    if user.is_none() {
-        sentences.push("This server runs as the same user as Roost and can read whatever that user can: start Roost as root, or use Docker, for servers that you do not trust.".to_owned());
-    }
-    sentences
+/// Its control group is known before anything is in it.
+fn written_down(group: Option<&Group>, keeper_dir: &Path) -> Result<(), StartError> {
+    group.map_or(Ok(()), |group| group.save(keeper_dir)).map_err(|e| {
+        let dir = keeper_dir.display();
+        StartError(format!("Its control group can't be written down in {dir}: {e}."))
+    })
 }
 
 /// Raises the node's own limit of open files as far as it goes; gives the old one, which servers get back.

@@ -149,6 +149,7 @@ pub(super) fn start(
     let (reporter, reports) = mpsc::unbounded_channel();
     let (view, view_reader) = watch::channel(ServerView {
         suspended: definition.settings.suspended,
+        not_enforced: context.runtimes.not_enforced(&definition),
         ..ServerView::default()
     });
     let (defined, defined_reader) = watch::channel(Arc::clone(&definition));
@@ -413,6 +414,9 @@ impl Actor {
                 let run = running.run;
                 let ready = self.definition.is_ready_at_once();
                 self.take(running);
+                // Its console was told when it was started.
+                let not_enforced = self.context.runtimes.not_enforced(&self.definition);
+                self.view.send_modify(|view| view.not_enforced = not_enforced);
                 self.input_from_inside(Input::Found { run, saved, ready });
             }
             None if saved.installing => {
@@ -450,7 +454,15 @@ impl Actor {
         self.context
             .pumps
             .set_limits(self.uuid, super::registry::limits(&self.definition));
-        self.view.send_modify(|view| view.suspended = is_suspended);
+        let not_enforced = self.context.runtimes.not_enforced(&self.definition);
+        let is_live = self.power.phase.run().is_some();
+        self.view.send_modify(|view| {
+            view.suspended = is_suspended;
+            if !is_live {
+                // A run keeps the limits that it was started with.
+                view.not_enforced = not_enforced;
+            }
+        });
         if is_suspended && !was_suspended {
             self.input_from_inside(Input::Suspend);
             let (shards, everybody) = (self.context.shards.clone(), Filter::Server(self.uuid));

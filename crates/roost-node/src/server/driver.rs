@@ -194,9 +194,6 @@ impl Actor {
         }
         let (context, uuid, reporter) = (Arc::clone(&self.context), self.uuid, self.reporter());
         let placed = self.placed.clone();
-        if placed.runtime() == Runtime::Process && exit.note.is_none() {
-            return self.end_of_run(run, exit);
-        }
         let say = self.sayer();
         self.job(async move {
             let report = match context
@@ -230,10 +227,11 @@ impl Actor {
     /// Nothing of the run is left.
     pub(super) fn run_is_over(&mut self) {
         self.context.pumps.watch_done(self.uuid, None);
+        let not_enforced = self.context.runtimes.not_enforced(&self.definition);
         self.view.send_modify(|view| {
             *view = ServerView {
                 pid: None,
-                not_enforced: Vec::new(),
+                not_enforced,
                 stats: Stats {
                     memory_limit_bytes: view.stats.memory_limit_bytes,
                     disk_bytes: view.stats.disk_bytes,

@@ -2,9 +2,10 @@
 //!
 //! Both leave the terminal's bytes to a keeper; only what differs between them is asked here.
 
-use super::{driver::Placed, power::Exit};
+use super::{definition::Definition, driver::Placed, power::Exit};
 use crate::runtime::{
     Launch, Running, Sample, StartError,
+    cgroup::{self, Groups},
     docker::{DockerRules, Ended, Engine, Notice, Sampler, StreamEnd, TakenUp},
     measure::TreeMeter,
     process::Processes,
@@ -16,7 +17,7 @@ use roost_wire::{
 };
 use std::{
     collections::BTreeMap,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -70,16 +71,26 @@ pub struct Runtimes {
 
 impl Runtimes {
     /// Nothing is started, and no engine is asked yet.
-    pub(crate) fn new(config: &NodeConfig, keeper_program: &Path) -> Result<Self, String> {
+    pub(crate) fn new(
+        config: &NodeConfig,
+        keeper_program: &Path,
+        private: Vec<PathBuf>,
+    ) -> Result<Self, String> {
         let range = (config.roost.uid_first, config.roost.uid_count);
         let root = Path::new(&config.system.root_directory);
+        let processes = Processes::new(keeper_program, root, range).map_err(|e| {
+            format!(
+                "the list of servers' users in {} can't be read: {e}",
+                root.display()
+            )
+        })?;
+        // Without a place of its own it looks for one at the top.
+        let own = std::fs::read_to_string(cgroup::OWN).unwrap_or_default();
+        let groups = Groups::open(Path::new(cgroup::ROOT), &own, std::process::id());
         Ok(Self {
-            processes: Processes::new(keeper_program, root, range).map_err(|e| {
-                format!(
-                    "the list of servers' users in {} can't be read: {e}",
-                    root.display()
-                )
-            })?,
+            processes: processes
+                .with_groups(groups, config.docker.container_pid_limit)
+                .with_private(private),
             engine: Engine::new(&config.docker.socket).map_err(|e| e.to_string())?,
             docker: config.docker.clone(),
             allowed_mounts: config.allowed_mounts.clone(),
@@ -128,6 +139,14 @@ impl Runtimes {
             allowed_mounts: self.allowed_mounts.clone(),
             user,
         })
+    }
+
+    /// What would not be enforced for a server, each a sentence; engines only tell when they make a container.
+    pub(super) fn not_enforced(&self, definition: &Definition) -> Vec<String> {
+        match definition.runtime() {
+            Runtime::Process => self.processes.not_enforced(&definition.settings.build),
+            Runtime::Docker => Vec::new(),
+        }
     }
 
     /// Whether a server's user can work in an operator's directory.
@@ -195,13 +214,25 @@ impl Runtimes {
         say: Say<'_>,
     ) -> AfterStream {
         if placed.runtime() == Runtime::Process {
-            // Without its keeper nobody ends what a program leaves behind.
-            let processes = self.processes.clone();
-            let swept = tokio::task::spawn_blocking(move || processes.end_leftovers(server)).await;
-            if let Ok(ended @ 1..) = swept {
+            let (processes, dir) = (self.processes.clone(), placed.keeper_dir.clone());
+            let is_kept = exit.note.is_none();
+            let swept = tokio::task::spawn_blocking(move || {
+                // Without its keeper nobody ends what a program leaves behind.
+                let ended = if is_kept {
+                    0
+                } else {
+                    processes.end_leftovers(server, &dir)
+                };
+                (ended, Processes::end_group(&dir))
+            });
+            let (ended, out_of_memory) = swept.await.unwrap_or_default();
+            if ended > 0 {
                 tracing::warn!(%server, %run, ended, "processes that had lost their keeper were ended");
             }
-            return AfterStream::Ended(exit);
+            return AfterStream::Ended(Exit {
+                out_of_memory: exit.out_of_memory || out_of_memory,
+                ..exit
+            });
         }
         match self.engine.after_stream(server).await {
             StreamEnd::Ended(ended) => AfterStream::Ended(exit_of(&ended)),
@@ -279,11 +310,8 @@ impl Runtimes {
                 .map(|sampler| Meter::Docker(Box::new(sampler)));
         }
         let directory = placed.keeper_dir.clone();
-        let found = tokio::task::spawn_blocking(move || roost_keeper::record(&directory))
-            .await
-            .ok()?;
-        let pid = found.ok().flatten()?.pid;
-        (pid > 0).then(|| Meter::Process(TreeMeter::new(pid, 0)))
+        let meter = tokio::task::spawn_blocking(move || Processes::meter(&directory)).await;
+        meter.ok().flatten().map(Meter::Process)
     }
 
     /// Removes what a runtime keeps of a server that is deleted.
@@ -292,6 +320,8 @@ impl Runtimes {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(&server);
+        let directory = placed.keeper_dir.clone();
+        let _ = tokio::task::spawn_blocking(move || Processes::end_group(&directory)).await;
         self.processes
             .forget(server)
             .map_err(|e| StartError(format!("Its user could not be freed: {e}.")))?;

@@ -51,6 +51,7 @@ impl House {
             config,
             config_path: None,
             keeper_program: std::env::current_exe().unwrap(),
+            private: Vec::new(),
             clock: Arc::new(SystemClock),
             own_origin_ok: false,
         })

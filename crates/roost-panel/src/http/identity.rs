@@ -65,6 +65,21 @@ impl Identity {
             uid: self.cli_uid,
         }
     }
+
+    /// The panel's public URL; where none is set, the address by which it was asked just now.
+    pub fn panel_address(&self, app: &App) -> String {
+        if let Some(url) = &app.options.public_url {
+            return url.trim_end_matches('/').to_owned();
+        }
+        match self.way.host.as_deref().filter(|_| self.via != Via::Cli) {
+            Some(host) => format!("{}://{host}", self.way.scheme),
+            None => app
+                .options
+                .own_url
+                .clone()
+                .unwrap_or_else(|| "http://localhost:8080".to_owned()),
+        }
+    }
 }
 
 /// The way of a request, forwarded headers of trusted proxies included.

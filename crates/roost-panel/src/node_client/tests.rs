@@ -7,12 +7,16 @@ use std::time::Instant;
 const SERVER: Uuid = Uuid::from_u128(0x5e);
 
 async fn reason_of(node: &StubNode) -> String {
+    timed_reason_of(node).await.0
+}
+
+/// The same, and how long the caller waited for it. Setting up a client reads the machine's certificates and is no part
+/// of it.
+async fn timed_reason_of(node: &StubNode) -> (String, Duration) {
     let client = NodeClient::new().unwrap();
-    client
-        .server(&node.target(), SERVER)
-        .await
-        .unwrap_err()
-        .to_string()
+    let began = Instant::now();
+    let error = client.server(&node.target(), SERVER).await.unwrap_err();
+    (error.to_string(), began.elapsed())
 }
 
 #[tokio::test]
@@ -47,6 +51,26 @@ async fn many_callers_make_one_request() {
         2,
         "after a power action the node is asked again"
     );
+}
+
+#[tokio::test]
+async fn another_daemon_is_told_to_wait_for_the_action_before() {
+    let node = StubNode::start().await;
+    let client = NodeClient::new().unwrap();
+    let target = node.target();
+    let asked = async || {
+        client.power(&target, SERVER, PowerAction::Start).await.unwrap();
+        node.take_seen().pop().unwrap().body
+    };
+    assert_eq!(
+        asked().await,
+        json!({"action": "start"}),
+        "nothing is known of it yet"
+    );
+    client.server(&target, SERVER).await.unwrap();
+    assert_eq!(asked().await, json!({"action": "start", "wait_seconds": 30}));
+    client.system(&target).await.unwrap();
+    assert_eq!(asked().await, json!({"action": "start"}), "it is Roost's");
 }
 
 #[tokio::test]
@@ -125,9 +149,9 @@ async fn a_node_that_is_away_is_told_apart() {
 async fn a_hanging_node_costs_two_seconds_at_most() {
     let node = StubNode::start().await;
     node.answers(|_| Answer::Hang);
-    let began = Instant::now();
-    assert_eq!(reason_of(&node).await, "Connection timed out");
-    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    let (reason, waited) = timed_reason_of(&node).await;
+    assert_eq!(reason, "Connection timed out");
+    assert!(waited < Duration::from_secs(2), "{waited:?}");
 }
 
 #[tokio::test]
@@ -143,9 +167,9 @@ async fn a_node_that_never_ends_its_answer_costs_no_more() {
         });
         Answer::text(200, "application/json", axum::body::Body::from_stream(drip))
     });
-    let began = Instant::now();
-    assert_eq!(reason_of(&node).await, "Connection timed out");
-    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    let (reason, waited) = timed_reason_of(&node).await;
+    assert_eq!(reason, "Connection timed out");
+    assert!(waited < Duration::from_secs(2), "{waited:?}");
 }
 
 #[tokio::test]

@@ -29,10 +29,16 @@ use roost_wire::{
     power::PowerState,
     token::{Claims, Grant},
 };
+use std::time::Duration;
 use uuid::Uuid;
 
 /// The audit's word for credentials that were handed out.
 pub const ISSUED: &str = "server:websocket.credentials";
+
+/// Looks at whether a node has been told that earlier access ended, and the pause between them: half a second in all. One
+/// that is away then will refuse this token, too, and the client fetches another.
+const TOLD_WAITS: usize = 20;
+const TOLD_PAUSE: Duration = Duration::from_millis(25);
 
 /// Who asks for the credentials of which server.
 #[derive(Debug, Clone, Copy)]
@@ -112,13 +118,33 @@ pub async fn issue(app: &App, asked: Asked<'_>) -> Result<Answer, NoCredentials>
         audience: &node.public,
         unique_id,
     };
-    let token = Claims::new(grant, app.options.clock.now())
+    let token = Claims::new(grant, issue_time(app, &asked, node.row.uuid).await?)
         .sign(&node.target.secret)
         .map_err(|error| ServiceError::Internal(format!("a token could not be signed: {error}")))?;
     app.store
         .record(audit::entry(app, asked.actor, ISSUED).on(asked.server))
         .await?;
     Ok(Answer::Issued(Credentials::new(token, socket)))
+}
+
+/// When the token is issued: now. A daemon that is not Roost's refuses what was issued before it was told so, and knows
+/// the time in whole seconds: there, what it is still to be told is waited for, and then the second in which it was.
+async fn issue_time(app: &App, asked: &Asked<'_>, node: Uuid) -> Result<i64, StoreError> {
+    if !app.node_client.is_other_daemon(node) {
+        return Ok(app.now());
+    }
+    for _ in 0..TOLD_WAITS {
+        if !app.store.is_revocation_pending(node, asked.user).await? {
+            break;
+        }
+        tokio::time::sleep(TOLD_PAUSE).await;
+    }
+    let now = app.now();
+    let from = app
+        .node_client
+        .tokens_hold_from(node, asked.server.uuid, asked.user, now);
+    tokio::time::sleep(Duration::from_millis(u64::try_from(from - now).unwrap_or(0))).await;
+    Ok(app.now().max(from))
 }
 
 fn resolve<'a>(app: &App, asked: &Asked<'a>) -> Option<Resolved<'a>> {

@@ -188,11 +188,17 @@ pub async fn delete(app: &App, actor: &Actor, server: &ServerRow, force: bool) -
 /// Erases what the console showed before `before` (milliseconds since the epoch).
 pub async fn erase(app: &App, actor: &Actor, server: &ServerRow, before: i64) -> Result<Erased> {
     let target = live::target_of(app, server).map_err(ServiceError::Node)?;
-    let erased = app
-        .node_client
-        .erase(&target, server.uuid, before)
-        .await
-        .map_err(|error| from_node(server, &error))?;
+    let erased = match app.node_client.erase(&target, server.uuid, before).await {
+        Ok(erased) => erased,
+        // The server is there, so it is the route that is missing.
+        Err(NodeError::UnknownServer { .. }) if live::of(app, server).await.is_ok() => {
+            return Err(ServiceError::Conflict(
+                "This server's node is not Roost's: it keeps no journal, so there is nothing to erase."
+                    .to_owned(),
+            ));
+        }
+        Err(error) => return Err(from_node(server, &error)),
+    };
     let row = entry(app, actor, "server:console.erase")
         .on(server)
         .with("before", roost_wire::clock::rfc3339(before))

@@ -19,6 +19,9 @@ const LOCATION: &str = "roost";
 pub enum Reader {
     /// Roost's node.
     Roost,
+    /// Pterodactyl's Wings: it asks the engine for signals by names that the engine does not know, fails, and leaves
+    /// the server `stopping` for ever; SIGKILL alone works.
+    Pterodactyl,
     /// Any other daemon: it must be told in its own words what Roost's node does by itself.
     Stock,
 }
@@ -26,7 +29,10 @@ pub enum Reader {
 impl Reader {
     /// From the `User-Agent` of a daemon.
     pub fn of_agent(agent: &str) -> Self {
-        if agent.to_ascii_lowercase().contains("wings/") {
+        let agent = agent.to_ascii_lowercase();
+        if agent.contains("pterodactyl wings/") {
+            Self::Pterodactyl
+        } else if agent.contains("wings/") {
             Self::Stock
         } else {
             Self::Roost
@@ -92,16 +98,39 @@ pub fn process_configuration(row: &ServerRow, reader: Reader) -> ProcessConfigur
         (Some(done), _) => vec![done.to_owned()],
         (None, Reader::Roost) => Vec::new(),
         // A stock daemon leaves a server `starting` for ever without one: here any line will do.
-        (None, Reader::Stock) => vec!["regex:.*".to_owned()],
+        (None, Reader::Stock | Reader::Pterodactyl) => vec!["regex:.*".to_owned()],
     };
+    let stop = stop(row.stop.as_deref());
     ProcessConfiguration {
         startup: Startup {
             done,
             user_interaction: Vec::new(),
             strip_ansi: true,
         },
-        stop: stop(row.stop.as_deref()),
+        stop: match reader {
+            Reader::Pterodactyl => without_signals(stop),
+            Reader::Roost | Reader::Stock => stop,
+        },
         configs: Vec::new(),
+    }
+}
+
+/// The same for a daemon whose signals fail. A key of the terminal is typed: the container has one, and it makes the
+/// signal of it. For any other the engine's own way of stopping comes nearest: the image's stop signal, which is SIGTERM
+/// if the image names none.
+fn without_signals(stop: Stop) -> Stop {
+    let command = |key: &str| Stop {
+        kind: "command".to_owned(),
+        value: Some(key.to_owned()),
+    };
+    match (stop.kind.as_str(), stop.value.as_deref()) {
+        ("signal", Some("SIGINT")) => command("\u{3}"),
+        ("signal", Some("SIGQUIT")) => command("\u{1c}"),
+        ("signal", Some(other)) if other != "SIGKILL" => Stop {
+            kind: "stop".to_owned(),
+            value: None,
+        },
+        _ => stop,
     }
 }
 
@@ -338,6 +367,32 @@ mod tests {
     }
 
     #[test]
+    fn where_signals_fail_a_key_is_typed() {
+        let told = |text: &str, reader| {
+            let row = ServerRow {
+                stop: Some(text.into()),
+                ..row()
+            };
+            let stop = process_configuration(&row, reader).stop;
+            (stop.kind, stop.value.unwrap_or_default())
+        };
+        for (text, kind, value) in [
+            ("^C", "command", "\u{3}"),
+            ("^\\", "command", "\u{1c}"),
+            ("^SIGTERM", "stop", ""),
+            ("^SIGHUP", "stop", ""),
+            ("^^C", "signal", "SIGKILL"),
+            ("stop", "command", "stop"),
+        ] {
+            let expected = (kind.to_owned(), value.to_owned());
+            assert_eq!(told(text, Reader::Pterodactyl), expected, "{text:?}");
+        }
+        let plain = ("signal".to_owned(), "SIGINT".to_owned());
+        assert_eq!(told("^C", Reader::Stock), plain);
+        assert_eq!(told("^C", Reader::Roost), plain);
+    }
+
+    #[test]
     fn without_done_a_stock_daemon_takes_any_line() {
         let silent = ServerRow { done: None, ..row() };
         assert!(
@@ -352,8 +407,9 @@ mod tests {
         );
         assert_eq!(
             Reader::of_agent("Pterodactyl Wings/v1.11.0 (id:abc)"),
-            Reader::Stock
+            Reader::Pterodactyl
         );
+        assert_eq!(Reader::of_agent("Pelican Wings/v1.0.0 (id:abc)"), Reader::Stock);
         assert_eq!(Reader::of_agent("Roost/0.1.0"), Reader::Roost);
     }
 

@@ -69,6 +69,19 @@ impl Store {
         Ok(next)
     }
 
+    /// Whether a node still has to be told something of a user.
+    pub async fn is_revocation_pending(&self, node: Uuid, user: Uuid) -> Result<bool> {
+        let (count,): (i64,) = rows!(
+            fetch_one,
+            (i64,),
+            &self.db,
+            "SELECT COUNT(*) FROM revocations WHERE node_uuid = $1 AND user_uuid = $2",
+            node.to_string(),
+            user.to_string()
+        )?;
+        Ok(count > 0)
+    }
+
     /// The node has confirmed, or there is nothing left to confirm.
     pub async fn revocation_done(&self, id: i64) -> Result<()> {
         let mut tx = self.begin().await?;

@@ -94,8 +94,13 @@ pub async fn send(server: &str, text: String, cx: &Context) -> Result<(), Failur
             .map(str::to_owned)
     };
     let (stream, seq) = (header("roost-stream"), header("roost-seq"));
+    // A daemon that keeps no journal says no place in it.
+    let next = match seq {
+        Some(_) => format!("What follows: roost server logs {server} --lines 20"),
+        None => format!("Its console: roost attach {server}"),
+    };
     cx.out.done(
-        &format!("Sent. What follows: roost server logs {server} --lines 20"),
+        &format!("Sent. {next}"),
         json!({"server": server, "stream": stream, "seq": seq.and_then(|s| s.parse::<u64>().ok())}),
     )
 }

@@ -61,12 +61,7 @@ pub async fn run(verb: Verb, cx: &Context) -> Result<(), Failure> {
         Verb::Rotate { name } => {
             let path = format!("/api/admin/nodes/{}/rotate", segment(&name));
             let node: Node = cx.panel.post(&path, &serde_json::json!({})).await?;
-            cx.out.value(&node, |n| {
-                format!(
-                    "{} has a new secret. The old one is valid for 15 minutes more: if the node did not take it by itself, give it the new config.yml within that time.",
-                    n.name
-                )
-            })
+            cx.out.value(&node, rotated)
         }
         Verb::Remove { name, force } => {
             cx.panel
@@ -77,6 +72,21 @@ pub async fn run(verb: Verb, cx: &Context) -> Result<(), Failure> {
                 serde_json::json!({"node": name}),
             )
         }
+    }
+}
+
+/// What is left to do after a new secret.
+fn rotated(n: &Node) -> String {
+    let name = &n.name;
+    match (n.reachable, n.is_roost) {
+        (Some(true), Some(true)) => format!("{name} has a new secret and uses it."),
+        // Stock daemons check consoles and the panel by it at once, and go on calling with the one they started with.
+        (Some(true), _) => format!(
+            "{name} has a new secret and has written it into its config.yml. It calls the panel with the old one until it is started anew: do so within 15 minutes, for so long the old one is valid. Its servers run on meanwhile."
+        ),
+        _ => format!(
+            "{name} has a new secret, which the node did not take by itself. The old one is valid for 15 minutes more: put what `roost node config {name} --reveal-token` prints into its config.yml and start it anew within that time."
+        ),
     }
 }
 

@@ -165,16 +165,35 @@ async fn power(server: &str, action: PowerAction, cx: &Context) -> Result<(), Fa
         PowerAction::Stop | PowerAction::Kill => state == PowerState::Offline,
     };
     if !wanted {
-        let why = now.last_exit.map(|e| format!(" {e}")).unwrap_or_default();
-        let id = now.identifier;
+        let why = now
+            .last_exit
+            .as_ref()
+            .map(|e| format!(" {e}"))
+            .unwrap_or_default();
         return Err(Failure::new(format!(
-            "{id} is {state}.{why} Its console says more: roost server logs {id}"
+            "{} is {state}.{why} {}",
+            now.identifier,
+            who_says_more(&now, cx).await
         )));
     }
     cx.out.done(
         &format!("{} is {state}.", now.identifier),
         serde_json::json!({"server": now.identifier, "state": state}),
     )
+}
+
+/// Where to read why a server does not do what it should.
+async fn who_says_more(server: &Server, cx: &Context) -> String {
+    let id = &server.identifier;
+    let logs = format!("/api/client/servers/{}/logs?lines=1", segment(id));
+    match cx.panel.send(http::Method::GET, &logs, None).await {
+        // Stock daemons keep no history, and tell nobody but their own log why they did nothing.
+        Ok(answer) if answer.status == 501 => format!(
+            "Why, the log of its node's daemon says ({}).",
+            or_dash(server.node.as_deref())
+        ),
+        _ => format!("Its console says more: roost server logs {id}"),
+    }
 }
 
 /// The server once a power action has done what it can, or patience is over.
@@ -268,6 +287,7 @@ fn show(s: &Server) -> String {
         ("node", or_dash(s.node.as_deref())),
         ("command", or_dash(Some(&s.command.join(" ")))),
         ("image", or_dash(s.image.as_deref())),
+        ("startup", or_dash(s.startup.as_deref())),
         ("directory", or_dash(s.dir.as_deref())),
         ("ports", or_dash(Some(&ports.join(", ")))),
         ("memory", none_or(s.memory, "MiB")),

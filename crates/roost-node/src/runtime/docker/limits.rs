@@ -51,7 +51,7 @@ pub(super) fn for_installer(build: &Build) -> Build {
 }
 
 /// Bytes of the hard limit for `mib` MiB, rounded to the nearest.
-fn with_overhead(mib: i64) -> i64 {
+pub(in crate::runtime) fn with_overhead(mib: i64) -> i64 {
     let per_cent = match mib {
         ..=2048 => 115,
         2049..=4096 => 110,

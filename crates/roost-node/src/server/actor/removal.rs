@@ -4,14 +4,13 @@
 
 use super::Actor;
 use crate::{node::Layout, server::handle::Refusal, socket::Filter};
-use roost_wire::{close::Close, event};
+use roost_wire::close::Close;
 use std::{fs, io, path::Path};
 use uuid::Uuid;
 
 impl Actor {
     pub(super) async fn remove(mut self) {
         self.ended.cancel();
-        self.publish(event::DELETED, &["null"], false);
         let (shards, everybody) = (self.context.shards.clone(), Filter::Server(self.uuid));
         let closing = move || shards.close(&everybody, Close::ServerDeleted, None);
         let _ = tokio::task::spawn_blocking(closing).await;

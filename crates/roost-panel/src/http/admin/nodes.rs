@@ -1,12 +1,9 @@
 //! Nodes.
 
 use crate::{
-    http::{Admin, ApiError, Body, Identity, Via, problem::ApiResult},
+    http::{Admin, ApiError, Body, problem::ApiResult},
     panel::App,
-    service::{
-        credentials::address::reachable,
-        nodes::{self, ConfigSettings},
-    },
+    service::nodes::{self, ConfigSettings},
     store::NodeRow,
 };
 use axum::{
@@ -123,37 +120,36 @@ pub(super) async fn config(
         true => Some(nodes::reveal(&app, &who.actor(), &node).await?),
         false => None,
     };
-    let remote = own_address(&app, &who);
-    let mut origins = vec![remote.clone()];
-    origins.extend(
-        app.options
-            .allowed_origins
-            .iter()
-            .map(Origin::to_string)
-            .filter(|o| *o != remote),
-    );
+    let remote = who.panel_address(&app);
     let text = nodes::config_text(
         &node,
         &ConfigSettings {
             token: token.as_deref(),
             remote: &remote,
-            allowed_origins: &origins,
+            allowed_origins: &origins(&app, &remote),
+            is_guess: app.options.public_url.is_none(),
         },
     );
     Ok(([(header::CONTENT_TYPE, "text/yaml; charset=utf-8")], text))
 }
 
-/// The panel's public URL; where none is set, the address by which it was asked just now.
-fn own_address(app: &App, who: &Identity) -> String {
-    if let Some(url) = &app.options.public_url {
-        return url.trim_end_matches('/').to_owned();
+/// Whose pages may open the node's sockets: this panel's, and those that it allows. Stock daemons compare texts, so a
+/// loopback address stands there under each of its names: `roost up` tells people `localhost`.
+fn origins(app: &App, remote: &str) -> Vec<String> {
+    let own = Origin::parse(remote).map_or_else(
+        |_| vec![remote.to_owned()],
+        |origin| origin.same_places().iter().map(Origin::to_string).collect(),
+    );
+    let mut origins: Vec<String> = Vec::new();
+    for origin in own
+        .into_iter()
+        .chain(app.options.allowed_origins.iter().map(Origin::to_string))
+    {
+        if !origins.contains(&origin) {
+            origins.push(origin);
+        }
     }
-    let asked = who.way.host.as_deref().filter(|_| who.via != Via::Cli);
-    match (asked, app.options.local_listen) {
-        (Some(host), _) => format!("{}://{host}", who.way.scheme),
-        (None, Some(listen)) => format!("http://{}", reachable(listen)),
-        (None, None) => "http://localhost:8080".to_owned(),
-    }
+    origins
 }
 
 /// `reachable` says whether the node took the new secret by itself.
@@ -164,9 +160,7 @@ pub(super) async fn rotate(
 ) -> ApiResult<Json<Node>> {
     let (node, taken) = nodes::rotate(&app, &who.actor(), &name).await?;
     let servers = app.store.count_servers_of_node(node.uuid).await?;
-    let mut shown = shape(node, servers);
-    shown.reachable = Some(taken);
-    Ok(Json(shown))
+    Ok(Json(with_answer(shape(node, servers), taken)))
 }
 
 pub(super) async fn remove(

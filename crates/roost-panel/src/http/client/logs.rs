@@ -56,7 +56,8 @@ pub async fn read(
             return Err(match app.node_client.server(&target, allowed.server.uuid).await {
                 Ok(_) => ApiError::new(
                     501,
-                    "This server's node is not Roost's: it keeps no journal to read from.",
+                    "This server's node is not Roost's: it keeps no journal to read from. Its console shows what the daemon \
+                     still has: open it in the browser or with `roost attach`.",
                 ),
                 Err(error) => node_problem::problem(&allowed, &error),
             });

@@ -28,8 +28,10 @@ use axum::{
     extract::{FromRequestParts, State},
     response::{IntoResponse, Response},
 };
-use http::{header, request::Parts};
-use roost_wire::{permission::WEBSOCKET_CONNECT, problem::Problem};
+use http::{HeaderMap, HeaderValue, header, request::Parts};
+use roost_wire::{
+    client_api::HEADER_ORIGIN, origin::Origin, permission::WEBSOCKET_CONNECT, problem::Problem,
+};
 
 /// The audit's word for credentials that were not handed out.
 const REFUSED: &str = "server:websocket.refused";
@@ -75,11 +77,25 @@ pub async fn issue(
         way: (identity.via != Via::Cli).then_some(&identity.way),
     };
     let body = match credentials::issue(&app, asked).await {
-        Ok(Answer::Issued(credentials)) => Json(credentials).into_response(),
+        Ok(Answer::Issued(credentials)) => (origin_header(&app, &allowed), Json(credentials)).into_response(),
         Ok(Answer::Unavailable(unavailable)) => Json(unavailable).into_response(),
         Err(error) => return Err(refusal(&allowed, error)),
     };
     Ok(([(header::CACHE_CONTROL, "no-store")], body).into_response())
+}
+
+/// The `Origin` that a program has to send to a node which insists on one: stock daemons take that of the panel's pages.
+/// The node inside `roost up` has no address of its own and does not insist.
+fn origin_header(app: &App, allowed: &Allowed<Anybody>) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let node = allowed.server.node_row.as_ref();
+    if node.is_some_and(|node| !node.address.is_empty())
+        && let Ok(origin) = Origin::parse(&allowed.identity.panel_address(app))
+        && let Ok(value) = HeaderValue::from_str(&origin.to_string())
+    {
+        headers.insert(HEADER_ORIGIN, value);
+    }
+    headers
 }
 
 /// Somebody asked for a server that is there and that he has no access to. He is told that there is none.

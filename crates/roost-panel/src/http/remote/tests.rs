@@ -91,7 +91,7 @@ on_both_databases! {
             let server = &answer.body["data"][0];
             assert_eq!(server["uuid"], scene.server.to_string());
             assert_eq!(server["settings"]["allocations"]["mappings"], json!({"0.0.0.0": [25565, 25575]}));
-            assert_eq!(server["process_configuration"]["stop"], json!({"type": "signal", "value": "SIGINT"}));
+            assert_eq!(server["process_configuration"]["stop"], json!({"type": "command", "value": "\u{3}"}));
             assert_eq!(server["process_configuration"]["startup"]["done"], json!(["regex:.*"]));
         }
         let past = scene.as_node(world.get("/api/remote/servers?page=9&per_page=1")).send().await.body;

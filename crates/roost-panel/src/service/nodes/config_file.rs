@@ -12,6 +12,8 @@ pub(crate) struct Settings<'a> {
     pub(crate) remote: &'a str,
     /// Pages that may open sockets.
     pub(crate) allowed_origins: &'a [String],
+    /// Nobody said where the panel is reached: `remote` is where it was asked.
+    pub(crate) is_guess: bool,
 }
 
 /// The file.
@@ -28,6 +30,12 @@ pub(crate) fn text(node: &NodeRow, settings: &Settings<'_>) -> String {
     let mut yml = String::new();
     if settings.token.is_none() {
         yml.push_str("# The secret is left out: `roost node config NAME --reveal-token` prints it.\n");
+    }
+    if settings.is_guess {
+        yml.push_str(
+            "# The panel does not know its public address. If the node can't reach it at `remote`, or browsers open it by a\n\
+             # name that is not among `allowed_origins`: set it (`url` in roost.toml) and print this again.\n",
+        );
     }
     let token = settings
         .token

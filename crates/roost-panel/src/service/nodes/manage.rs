@@ -107,8 +107,8 @@ pub async fn reveal(app: &App, actor: &Actor, node: &NodeRow) -> Result<String> 
 }
 
 /// Gives a node a new secret and tells the node. The old one holds for one life of a token on both sides; until the node
-/// is known to have the new one, the panel goes on with the old one. Says whether the node took it.
-pub async fn rotate(app: &App, actor: &Actor, name: &str) -> Result<(NodeRow, bool)> {
+/// is known to have the new one, the panel goes on with the old one. Gives what the node says of itself if it took it.
+pub async fn rotate(app: &App, actor: &Actor, name: &str) -> Result<(NodeRow, Option<SystemInfo>)> {
     let node = by_name(app, name).await?;
     let old = target(app, &node)?;
     let secret = random_alphanumeric(SECRET)?;
@@ -120,9 +120,9 @@ pub async fn rotate(app: &App, actor: &Actor, name: &str) -> Result<(NodeRow, bo
     tx.commit().await?;
     let taken = match old {
         Some(old) => hand_over(app, &node, &old, &secret).await,
-        None => false,
+        None => None,
     };
-    if taken {
+    if taken.is_some() {
         let mut tx = app.store.begin().await?;
         tx.confirm_node(node.uuid, &sealed).await?;
         tx.commit().await?;
@@ -131,7 +131,7 @@ pub async fn rotate(app: &App, actor: &Actor, name: &str) -> Result<(NodeRow, bo
 }
 
 /// Some daemons say yes to new settings and take only some of them, so the new secret is tried.
-async fn hand_over(app: &App, node: &NodeRow, old: &NodeTarget, secret: &str) -> bool {
+async fn hand_over(app: &App, node: &NodeRow, old: &NodeTarget, secret: &str) -> Option<SystemInfo> {
     let config = json!({"uuid": node.uuid, "token_id": node.token_id, "token": secret});
     let new = NodeTarget {
         secret: secret.into(),
@@ -142,10 +142,10 @@ async fn hand_over(app: &App, node: &NodeRow, old: &NodeTarget, secret: &str) ->
         app.node_client.system(&new).await
     };
     match told.await {
-        Ok(_) => true,
+        Ok(info) => Some(info),
         Err(error) => {
             tracing::warn!(node = %node.name, error = %error.detail(), "the node did not take its new secret by itself");
-            false
+            None
         }
     }
 }

@@ -89,6 +89,8 @@ impl Listener {
                 .map(|credential| token_id(row.user_uuid, server, credential))
                 .collect();
             known(app.node_client.deny(&self.target, server, ids).await)?;
+            app.node_client
+                .denied(self.target.node, server, row.user_uuid, app.now());
         }
         Ok(())
     }

@@ -20,7 +20,7 @@ use roost_wire::{
 use std::collections::BTreeMap;
 
 /// Seconds before stop turns into kill, where nobody says.
-const STOP_TIMEOUT: i64 = 600;
+pub(super) const STOP_TIMEOUT: i64 = 600;
 /// Times that a new UUID is tried where another server has the same first digits.
 const UUID_TRIES: usize = 8;
 /// Numbers that are tried behind a name before it is given up.

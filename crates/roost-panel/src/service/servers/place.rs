@@ -8,10 +8,16 @@ use crate::{
         accounts::{self, CLI},
         audit::Actor,
         nodes::{self, LOCAL},
+        settings,
     },
     store::{NodeRow, ServerRow, UserRow},
 };
 use roost_wire::remote::Runtime;
+
+use super::create::STOP_TIMEOUT;
+
+/// Signals that every daemon sends when it is asked for them, or for which it has something as good.
+const SIGNALS_KNOWN: [&str; 4] = ["SIGINT", "SIGTERM", "SIGQUIT", "SIGKILL"];
 
 /// The owner by name; where none is named, whoever asks, and for the command line the first administrator.
 pub(super) async fn owner(app: &App, actor: &Actor, named: Option<&str>) -> Result<UserRow> {
@@ -100,12 +106,81 @@ pub(super) async fn fits(app: &App, node: &NodeRow, server: &ServerRow) -> Resul
             node.name
         )));
     }
+    Ok((target, done_otherwise(&node.name, server)))
+}
+
+/// What a daemon that is not Roost's does in another way than it was asked for.
+fn done_otherwise(node: &str, server: &ServerRow) -> Vec<String> {
     let mut warnings = Vec::new();
     if !server.command.is_empty() {
         warnings.push(format!(
-            "{} is not a Roost node: the image's own program runs there, and finds the command in STARTUP.",
-            node.name
+            "{node} is not a Roost node: the image's own program runs there, and finds the command in STARTUP."
         ));
     }
-    Ok((target, warnings))
+    if server.stop_timeout != STOP_TIMEOUT {
+        warnings.push(format!(
+            "{node} is not a Roost node: when a stop turns into a kill is fixed there (Wings: after 10 minutes); it is not \
+             after {} s.",
+            server.stop_timeout
+        ));
+    }
+    let stop = settings::stop(server.stop.as_deref());
+    if let ("signal", Some(signal)) = (stop.kind.as_str(), stop.value.as_deref())
+        && !SIGNALS_KNOWN.contains(&signal)
+    {
+        warnings.push(format!(
+            "{node} is not a Roost node: it does not send {signal}. The server gets its image's stop signal or is killed; \
+             a command, ^C or ^SIGTERM works."
+        ));
+    }
+    warnings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use roost_wire::remote::Pull;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn what_a_stock_daemon_does_otherwise_is_said() {
+        let said = |stop: Option<&str>, stop_timeout| {
+            let server = ServerRow {
+                number: 1,
+                uuid: uuid::Uuid::from_u128(1),
+                identifier: "lobby".to_owned(),
+                name: "Lobby".to_owned(),
+                description: String::new(),
+                owner: uuid::Uuid::from_u128(2),
+                owner_name: "ada".to_owned(),
+                node: None,
+                node_row: None,
+                runtime: Runtime::Docker,
+                command: Vec::new(),
+                image: Some("debian:12".to_owned()),
+                startup: None,
+                pull: Pull::Missing,
+                dir: None,
+                ports: Vec::new(),
+                memory: 0,
+                cpu: 0,
+                disk: 0,
+                done: None,
+                stop: stop.map(str::to_owned),
+                stop_timeout,
+                env: BTreeMap::new(),
+                suspended: false,
+                status: None,
+                state: None,
+                created_at: 0,
+                updated_at: 0,
+            };
+            done_otherwise("far", &server).join(" ")
+        };
+        assert_eq!(said(Some("stop"), 600), "");
+        assert_eq!(said(Some("^C"), 600), "");
+        assert_eq!(said(Some("^SIGTERM"), 600), "");
+        assert!(said(None, 30).contains("not after 30 s"));
+        assert!(said(Some("^SIGHUP"), 600).contains("does not send SIGHUP"));
+    }
 }

@@ -1,6 +1,9 @@
 //! Nodes: added, shown, given a new secret, removed.
 
-use crate::{node_client::stub::StubNode, testing::on_both_databases};
+use crate::{
+    node_client::stub::{Answer, StubNode, obedient, system},
+    testing::on_both_databases,
+};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -40,8 +43,45 @@ on_both_databases! {
         has("remote: \"https://panel.example.com\"");
         has("  - \"https://panel.example.com\"");
         has("  - \"https://app.example.com\"");
+        assert!(!config.text.contains("public address"), "it is known");
         let hidden = world.get("/api/admin/nodes/far/config").cli().send().await;
         assert!(!hidden.text.contains(shown.body["token"].as_str().unwrap()));
+    }
+
+    async fn without_a_public_url_a_config_names_where_the_panel_listens(world: &World) {
+        let new = json!({"name": "far", "address": "https://node.example.com:8443"});
+        world.post("/api/admin/nodes", &new).cli().send().await;
+        let panel = world.with(|options| {
+            options.public_url = None;
+            options.own_url = Some("https://127.0.0.1:8443".to_owned());
+        }).await;
+        let config = world.get("/api/admin/nodes/far/config").to(&panel).cli().send().await.text;
+        let has = |line: &str| assert!(config.lines().any(|l| l == line), "{line}\n{config}");
+        has("remote: \"https://127.0.0.1:8443\"");
+        // People are told `localhost`, and stock daemons compare texts.
+        has("  - \"https://127.0.0.1:8443\"");
+        has("  - \"https://localhost:8443\"");
+        has("  - \"https://[::1]:8443\"");
+        assert!(config.contains("`url` in roost.toml"));
+    }
+
+    async fn a_rotation_says_what_kind_of_node_took_it(world: &World) {
+        let stub = StubNode::start().await;
+        world.node("near", &stub).await;
+        let rotate = || world.post("/api/admin/nodes/near/rotate", &json!({})).cli();
+        let refused = rotate().send().await.body;
+        assert_eq!((&refused["reachable"], &refused["is_roost"]), (&json!(false), &Value::Null));
+        let taking = stub.clone();
+        stub.answers(move |seen| match seen.path.as_str() {
+            "/api/update" => {
+                taking.expects(seen.body["token"].as_str().unwrap());
+                Answer::json(200, &json!({"applied": true}))
+            }
+            "/api/system" => Answer::json(200, &system(false)),
+            _ => obedient(seen),
+        });
+        let taken = rotate().send().await.body;
+        assert_eq!((&taken["reachable"], &taken["is_roost"]), (&json!(true), &json!(false)));
     }
 
     async fn a_new_secret_takes_the_place_of_the_old_one_without_a_gap(world: &World) {

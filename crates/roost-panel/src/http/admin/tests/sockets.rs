@@ -42,6 +42,20 @@ on_both_databases! {
         assert_eq!(row["details"]["ended_user"], "ada");
     }
 
+    async fn another_daemon_has_no_history_to_erase(world: &World) {
+        let stub = StubNode::start().await;
+        world.user("ada", true).await;
+        world.node("near", &stub).await;
+        world.server("Lobby", json!({"command": ["./run"]})).await;
+        stub.answers(|seen| match seen.path.rsplit('/').next() {
+            Some("erase") => Answer::text(404, "text/plain", "404 page not found"),
+            _ => obedient(seen),
+        });
+        let refused = world.post("/api/admin/servers/lobby/erase", &json!({"before": START})).cli().send().await;
+        assert_eq!(refused.status, 409);
+        assert!(refused.message().contains("keeps no journal"), "{refused:?}");
+    }
+
     async fn history_is_erased_on_the_node(world: &World) {
         let stub = StubNode::start().await;
         world.user("ada", true).await;

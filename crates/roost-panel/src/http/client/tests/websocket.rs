@@ -1,7 +1,7 @@
 //! Credentials, row by row as the page and its table say.
 
 use crate::{
-    node_client::stub::Answer,
+    node_client::stub::{Answer, obedient, system},
     testing::{START, on_both_databases, scene::Scene},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -50,6 +50,41 @@ on_both_databases! {
         assert_eq!((&issued[0]["user"], &issued[0]["server"], &issued[0]["via"]), (&json!("olive"), &json!("lobby"), &json!("session")));
         let text = serde_json::to_string(&rows).unwrap();
         assert!(!text.contains("eyJ"), "no token in the audit");
+    }
+
+    async fn after_a_change_a_stock_daemon_gets_a_token_that_it_takes(world: &World) {
+        let scene = Scene::new(world).await;
+        scene.node.answers(|seen| match seen.path.as_str() {
+            "/api/system" => Answer::json(200, &system(false)),
+            "/api/deauthorize-user" => Answer::text(404, "text/plain", "404 page not found"),
+            _ => obedient(seen),
+        });
+        scene.grant_sam(&["websocket.connect"]).await;
+        let first = scene.get("sam", PATH).send().await;
+        assert_eq!(payload(&first.body["token"])["iat"], START / 1000);
+        scene.node.take_seen();
+        scene.grant_sam(&["websocket.connect", "control.console"]).await;
+        let second = scene.get("sam", PATH).send().await;
+        let told = scene.node.take_seen().iter().any(|s| s.path.ends_with("/ws/deny"));
+        assert!(told, "a token from before that would be refused with the old ones");
+        // The daemon knows a token's age in whole seconds: one of the same second is an old one.
+        assert_eq!(payload(&second.body["token"])["iat"], START / 1000 + 1);
+        let other = scene.get("olive", PATH).send().await;
+        assert_eq!(payload(&other.body["token"])["iat"], START / 1000, "nobody else waits");
+    }
+
+    async fn programs_are_told_which_origin_the_node_takes(world: &World) {
+        let scene = Scene::new(world).await;
+        let answer = scene.get("olive", PATH).send().await;
+        assert_eq!(answer.header("roost-origin"), "https://panel.example.com");
+        let no_url = world.with(|options| {
+            options.public_url = None;
+            options.own_url = Some("https://127.0.0.1:8443".to_owned());
+        }).await;
+        let answer = scene.get("olive", PATH).to(&no_url).header("host", "10.0.0.5:8080").send().await;
+        assert_eq!(answer.header("roost-origin"), "http://10.0.0.5:8080");
+        let answer = world.get(PATH).to(&no_url).cli().send().await;
+        assert_eq!(answer.header("roost-origin"), "https://127.0.0.1:8443");
     }
 
     async fn each_role_gets_its_rights_and_no_more(world: &World) {
