@@ -87,6 +87,19 @@ on_both_databases! {
         assert_eq!(answer.header("roost-origin"), "https://127.0.0.1:8443");
     }
 
+    async fn a_token_is_as_old_as_the_rights_in_it(world: &World) {
+        let scene = Scene::new(world).await;
+        scene.grant_sam(&["websocket.connect"]).await;
+        let clock = world.clock.clone();
+        scene.node.answers(move |seen| {
+            // The node takes its time; meanwhile his rights may end.
+            clock.advance(700);
+            crate::node_client::stub::obedient(seen)
+        });
+        let answer = scene.get("sam", PATH).send().await;
+        assert_eq!(payload(&answer.body["token"])["issued_ms"], START, "{answer:?}");
+    }
+
     async fn each_role_gets_its_rights_and_no_more(world: &World) {
         let scene = Scene::new(world).await;
         let rights = async |who: &str| {
