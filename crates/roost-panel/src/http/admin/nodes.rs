@@ -1,7 +1,7 @@
 //! Nodes.
 
 use crate::{
-    http::{Admin, ApiError, Body, problem::ApiResult},
+    http::{Admin, ApiError, Body, Identity, problem::ApiResult},
     panel::App,
     service::nodes::{self, ConfigSettings},
     store::NodeRow,
@@ -50,7 +50,7 @@ fn shape(node: NodeRow, servers: i64) -> Node {
 /// The node inside `roost up` has no address of its own: it is where the panel is.
 fn placed(app: &App, who: &Identity, mut node: Node) -> Node {
     if node.address.is_empty() && node.name == nodes::LOCAL && app.options.local_listen.is_some() {
-        node.address = own_address(app, who);
+        node.address = who.panel_address(app);
     }
     node
 }

@@ -1,7 +1,7 @@
 //! Credentials, row by row as the page and its table say.
 
 use crate::{
-    node_client::stub::{Answer, obedient, system},
+    node_client::stub::{Answer, detail, obedient, system},
     testing::{START, on_both_databases, scene::Scene},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -91,10 +91,12 @@ on_both_databases! {
         let scene = Scene::new(world).await;
         scene.grant_sam(&["websocket.connect"]).await;
         let clock = world.clock.clone();
-        scene.node.answers(move |seen| {
+        scene.node.answers(move |_| {
             // The node takes its time; meanwhile his rights may end.
             clock.advance(700);
-            crate::node_client::stub::obedient(seen)
+            let mut detail = detail("running");
+            detail["roost"] = json!({});
+            Answer::json(200, &detail)
         });
         let answer = scene.get("sam", PATH).send().await;
         assert_eq!(payload(&answer.body["token"])["issued_ms"], START, "{answer:?}");
