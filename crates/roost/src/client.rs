@@ -200,7 +200,7 @@ async fn send_remote(
     path: &str,
     body: Option<Vec<u8>>,
 ) -> Result<Answer, Failure> {
-    let gone = |e: reqwest::Error| Failure::unreachable(format!("{} can't be reached: {e:#}", remote.url));
+    let gone = |e: reqwest::Error| out_of_reach(&remote.url, &e);
     let client = http_client()?;
     let mut request = client
         .request(method, format!("{}{path}", remote.url))
@@ -224,6 +224,40 @@ pub fn http_client() -> Result<reqwest::Client, Failure> {
         .redirect(reqwest::redirect::Policy::none())
         .build()
         .map_err(|e| Failure::new(format!("can't set up HTTP: {e}")))
+}
+
+/// Why an address can't be reached: what the layers below say, and what helps where TLS is the matter.
+pub fn out_of_reach(url: &str, error: &(dyn std::error::Error + 'static)) -> Failure {
+    let mut causes = Vec::new();
+    let mut at = Some(error);
+    while let Some(e) = at {
+        causes.push(e.to_string());
+        at = e.source();
+    }
+    // The outermost repeats the address, the next says only that a client failed, and layers repeat each other.
+    while causes.len() > 1 && (causes[0].contains(url) || causes[0].starts_with("client error (")) {
+        causes.remove(0);
+    }
+    causes.dedup_by(|inner, outer| outer.contains(inner.as_str()));
+    let why = causes.join(": ");
+    let hint = hint(&why);
+    Failure::unreachable(format!("{url} can't be reached: {why}{hint}"))
+}
+
+/// What to do about it; nothing where nothing is known to help.
+fn hint(why: &str) -> &'static str {
+    if why.contains("CaUsedAsEndEntity") {
+        ". Its certificate is made for an issuer, not for a server: make it with basicConstraints=CA:FALSE"
+    } else if why.contains("invalid peer certificate") {
+        ". This machine does not trust its certificate: name the certificate's file (or its issuer's) in SSL_CERT_FILE, or \
+         add it to the system's (update-ca-certificates)"
+    } else if why.contains("corrupt message") || why.contains("InvalidContentType") {
+        ". It does not speak TLS: try http://"
+    } else if why.contains("invalid HTTP version") {
+        ". It may speak TLS: try https://"
+    } else {
+        ""
+    }
 }
 
 /// Where `roost login` keeps its session.
@@ -255,6 +289,23 @@ mod tests {
     #[test]
     fn a_segment_never_leaves_its_place() {
         assert_eq!(segment("a/../b?c#d e"), "a%2F..%2Fb%3Fc%23d%20e");
+    }
+
+    #[test]
+    fn a_certificate_that_is_not_trusted_is_told_apart() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("error sending request for url (https://panel/)")]
+        struct Outer(#[source] std::io::Error);
+        let tls = std::io::Error::other("invalid peer certificate: UnknownIssuer");
+        let failure = out_of_reach("https://panel", &Outer(tls));
+        let expected = "https://panel can't be reached: invalid peer certificate: UnknownIssuer. This machine does not trust";
+        assert!(failure.message.starts_with(expected), "{}", failure.message);
+        assert!(failure.message.contains("SSL_CERT_FILE"));
+        let refused = out_of_reach("http://panel", &std::io::Error::other("Connection refused"));
+        assert_eq!(
+            refused.message,
+            "http://panel can't be reached: Connection refused"
+        );
     }
 
     #[test]

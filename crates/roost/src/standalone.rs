@@ -52,7 +52,7 @@ pub async fn panel(args: PanelArgs, everywhere: &Everywhere) -> Result<(), Failu
     let socket = up::bind_unix(&data.socket())?;
     life.tasks
         .spawn(serve::unix(socket, answer, life.stop.clone(), life.tasks.clone()));
-    up::tell(&data, &settings, listen, admin.as_ref(), false, everywhere.json)?;
+    up::tell(&data, &settings, listen, admin.as_ref(), None, everywhere.json)?;
     life.until_stopped().await?;
     life.finish().await;
     let _ = std::fs::remove_file(data.socket());

@@ -123,7 +123,14 @@ pub async fn run(args: Up, everywhere: &Everywhere) -> Result<(), Failure> {
         }
         _ => false,
     };
-    tell(&data, &settings, listen, admin.as_ref(), demo, everywhere.json)?;
+    tell(
+        &data,
+        &settings,
+        listen,
+        admin.as_ref(),
+        Some(demo),
+        everywhere.json,
+    )?;
 
     life.until_stopped().await?;
     let running = node.running();
@@ -142,21 +149,22 @@ pub async fn run(args: Up, everywhere: &Everywhere) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Tells the person who started it how to go on.
+/// Tells the person who started it how to go on. `demo` is `None` for a panel alone, which takes no arguments.
 pub fn tell(
     data: &DataDir,
     settings: &Settings,
     listen: SocketAddr,
     admin: Option<&(String, Option<String>)>,
-    demo: bool,
+    demo: Option<bool>,
     json: bool,
 ) -> Result<(), Failure> {
     let face = Face {
         listen,
+        by_argument: demo.is_some(),
         url: settings.url.as_deref(),
         tls: settings.tls.is_some(),
         admin: admin.map(|(name, password)| (name.as_str(), password.as_deref())),
-        demo,
+        demo: demo == Some(true),
         data: data.path(),
         program: &data.path().join("bin/roost"),
     };

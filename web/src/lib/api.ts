@@ -197,6 +197,17 @@ export async function sockets(): Promise<LiveSocket[]> {
   return list(await call('GET', '/api/admin/sockets')) as LiveSocket[];
 }
 
+/** A sentence for each node whose live consoles are missing from the list: without it, nobody would seem to watch there. */
+export async function missingFromSockets(): Promise<string[]> {
+  const nodes = list(await call('GET', '/api/admin/nodes')).map(object);
+  return nodes.flatMap((node) => {
+    const name = text(node['name']);
+    if (node['is_roost'] === false) return [`${name} runs another daemon, which tells no live consoles. The audit shows who was let in.`];
+    if (node['reachable'] === false && number(node['servers']) > 0) return [`${name} does not answer: its live consoles are not listed.`];
+    return [];
+  });
+}
+
 export async function endSocket(id: string): Promise<void> {
   await call('DELETE', `/api/admin/sockets/${encodeURIComponent(id)}`);
 }

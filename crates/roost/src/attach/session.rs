@@ -1,6 +1,9 @@
 //! The socket of `roost attach`: credentials, authentication, refresh, and coming back after a loss.
 
-use crate::{client::Panel, client::segment, failure::Failure};
+use crate::{
+    client::{Panel, out_of_reach, segment},
+    failure::Failure,
+};
 use futures_util::{SinkExt, StreamExt, stream::SplitSink, stream::SplitStream};
 use http::HeaderValue;
 use roost_wire::{
@@ -129,14 +132,18 @@ async fn connect(socket: &str, origin: Option<HeaderValue>) -> Result<Socket, Fa
         Err(WsError::Http(answer)) if answer.status() == 403 && origin.is_some() => open(None).await,
         other => other,
     };
-    let (socket, _) = opened.map_err(|e| {
-        let said = match &e {
-            WsError::Http(answer) => said(answer.body().as_deref().unwrap_or_default()),
-            _ => String::new(),
-        };
-        Failure::unreachable(format!("the console at {socket} can't be reached: {e}{said}"))
-    })?;
-    Ok(socket)
+    let place = format!("the console at {socket}");
+    match opened {
+        Ok((socket, _)) => Ok(socket),
+        Err(WsError::Http(answer)) => {
+            let said = said(answer.body().as_deref().unwrap_or_default());
+            let status = answer.status();
+            Err(Failure::unreachable(format!(
+                "{place} can't be reached: {status}{said}"
+            )))
+        }
+        Err(e) => Err(out_of_reach(&place, &e)),
+    }
 }
 
 /// What a refusal says of its reason, for the end of a sentence; nothing where that can't be read.

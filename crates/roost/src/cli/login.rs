@@ -3,7 +3,7 @@
 use super::password;
 use crate::{
     args::{Everywhere, Login},
-    client::{Remote, http_client, login_file},
+    client::{Remote, http_client, login_file, out_of_reach},
     data_dir::write_private,
     failure::Failure,
     output::Output,
@@ -25,7 +25,7 @@ pub async fn run(args: Login, everywhere: &Everywhere) -> Result<(), Failure> {
         .json(&serde_json::json!({"user": user, "password": password}))
         .send()
         .await
-        .map_err(|e| Failure::unreachable(format!("{url} can't be reached: {e:#}")))?;
+        .map_err(|e| out_of_reach(&url, &e))?;
     let status = answer.status().as_u16();
     if status != 200 {
         let problem = answer.json().await.unwrap_or_else(|_| {

@@ -12,6 +12,8 @@ use std::{io::IsTerminal, net::SocketAddr, path::Path};
 pub struct Face<'a> {
     /// Where it listens.
     pub listen: SocketAddr,
+    /// Whether that is said by `--listen`, or in `roost.toml` alone.
+    pub by_argument: bool,
     /// Public address, if one is set.
     pub url: Option<&'a str>,
     /// TLS ends here.
@@ -57,9 +59,12 @@ impl Face<'_> {
                 "  from your own machine   ssh -L {port}:localhost:{port} {}",
                 host()
             ));
-            lines.push(format!(
-                "  for everybody           start it with --listen 0.0.0.0:{port}"
-            ));
+            let everybody = if self.by_argument {
+                format!("start it with --listen 0.0.0.0:{port}")
+            } else {
+                format!("listen = \"0.0.0.0:{port}\" in roost.toml")
+            };
+            lines.push(format!("  for everybody           {everybody}"));
         }
         if let Some((name, password)) = self.admin {
             lines.push(format!("  administrator           {name}"));

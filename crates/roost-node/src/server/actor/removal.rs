@@ -4,7 +4,7 @@
 
 use super::Actor;
 use crate::{node::Layout, server::handle::Refusal, socket::Filter};
-use roost_wire::{close::Close, event};
+use roost_wire::close::Close;
 use std::{fs, io, path::Path, time::Duration};
 use uuid::Uuid;
 
@@ -17,7 +17,6 @@ const SHIP_PATIENCE: Duration = Duration::from_secs(2);
 impl Actor {
     pub(super) async fn remove(mut self) {
         self.ended.cancel();
-        self.publish(event::DELETED, &["null"], false);
         let (shards, everybody) = (self.context.shards.clone(), Filter::Server(self.uuid));
         let closing = move || shards.close(&everybody, Close::ServerDeleted, None);
         let _ = tokio::task::spawn_blocking(closing).await;

@@ -34,7 +34,7 @@ pub(crate) fn text(node: &NodeRow, settings: &Settings<'_>) -> String {
     if settings.is_guess {
         yml.push_str(
             "# The panel does not know its public address. If the node can't reach it at `remote`, or browsers open it by a\n\
-             # name that is not among `allowed_origins`: start it with --url ADDRESS and print this again.\n",
+             # name that is not among `allowed_origins`: set it (`url` in roost.toml) and print this again.\n",
         );
     }
     let token = settings

@@ -62,7 +62,7 @@ on_both_databases! {
         has("  - \"https://127.0.0.1:8443\"");
         has("  - \"https://localhost:8443\"");
         has("  - \"https://[::1]:8443\"");
-        assert!(config.contains("start it with --url"));
+        assert!(config.contains("`url` in roost.toml"));
     }
 
     async fn a_rotation_says_what_kind_of_node_took_it(world: &World) {
