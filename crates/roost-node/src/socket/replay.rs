@@ -15,14 +15,8 @@ use std::{io, sync::Arc};
 impl Shard {
     /// `send logs`: goes back by as many lines as are asked for, and on from there.
     pub(super) fn replay(&mut self, viewer: &mut Viewer) -> Result<(), Ended> {
-        let floor = match viewer.floor {
-            Floor::None => 0,
-            Floor::Seq(seq) => seq,
-            Floor::Asked(_) => return Ok(()),
-            Floor::At(from) => {
-                self.ask_for_floor(viewer, from);
-                return Ok(());
-            }
+        let Some(floor) = self.floor(viewer) else {
+            return Ok(());
         };
         self.pause(viewer);
         let Some(group) = self.groups.get_mut(&viewer.server) else {
@@ -43,8 +37,21 @@ impl Shard {
         self.catch_up(viewer)
     }
 
+    /// The first line that a viewer may see; `None` while it is being looked up, which begins here.
+    pub(super) fn floor(&mut self, viewer: &mut Viewer) -> Option<u64> {
+        match viewer.floor {
+            Floor::None => Some(0),
+            Floor::Seq(seq) => Some(seq),
+            Floor::Asked(_) => None,
+            Floor::At(from) => {
+                self.ask_for_floor(viewer, from);
+                None
+            }
+        }
+    }
+
     /// Looks up where a viewer's history begins. Its lines wait for the answer, or they would come again behind it.
-    pub(super) fn ask_for_floor(&mut self, viewer: &mut Viewer, from: Millis) {
+    fn ask_for_floor(&mut self, viewer: &mut Viewer, from: Millis) {
         viewer.floor = Floor::Asked(from);
         self.pause(viewer);
         viewer.mode = Mode::Held;

@@ -66,14 +66,8 @@ impl Shard {
 
     /// Brings a viewer to where it wanted to begin, and on from there.
     pub(super) fn begin(&mut self, viewer: &mut Viewer) -> Result<(), Ended> {
-        let floor = match viewer.floor {
-            Floor::None => 0,
-            Floor::Seq(seq) => seq,
-            Floor::Asked(_) => return Ok(()),
-            Floor::At(from) => {
-                self.ask_for_floor(viewer, from);
-                return Ok(());
-            }
+        let Some(floor) = self.floor(viewer) else {
+            return Ok(());
         };
         let begin = viewer.begin.take().map(|begin| *begin).unwrap_or_default();
         let Some(group) = self.groups.get(&viewer.server) else {
