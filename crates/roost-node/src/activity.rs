@@ -57,6 +57,11 @@ impl Recorder {
         })))
     }
 
+    /// Bytes of rows that the panel has not taken yet.
+    pub fn waiting_bytes(&self) -> u64 {
+        self.with(|queue| queue.waiting_bytes())
+    }
+
     /// Records that `by` did `event` (such as `server:console.command`) on `server`. `details` is an object, or null.
     /// One write(2), no wait for the disk or the panel.
     pub fn record(&self, server: Uuid, event: &str, by: &Requester, details: Value) {

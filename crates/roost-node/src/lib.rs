@@ -15,6 +15,7 @@ pub mod activity;
 pub mod config;
 pub mod deny;
 mod http;
+pub mod metrics;
 pub mod node;
 pub mod pump;
 pub mod remote;

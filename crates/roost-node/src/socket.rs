@@ -17,6 +17,7 @@ mod frame_reader;
 mod history_pool;
 mod inbound;
 mod inbox;
+mod latency;
 mod limits;
 mod presence;
 mod replay;
@@ -33,6 +34,7 @@ mod watchers;
 mod tests;
 
 pub use audit::Recorder;
+pub use latency::{BOUNDS as LATENCY_BOUNDS, Latencies};
 pub use limits::{Permit, Settings, TooMany};
 
 use crate::{deny::DenyList, node::Secrets, pump::Wake, server::handle::ServerHandle};
@@ -125,6 +127,7 @@ struct Hub {
     admissions: Arc<limits::Admissions>,
     history: history_pool::HistoryPool,
     counters: Counters,
+    latency: latency::Latency,
 }
 
 /// Sums since the start, but for `viewers`, which is now.
@@ -202,6 +205,7 @@ impl Shards {
             admissions: Arc::default(),
             history: history_pool::HistoryPool::start()?,
             counters: Counters::default(),
+            latency: latency::Latency::default(),
             settings: setup.settings,
             secrets: setup.secrets,
             deny: setup.deny,
@@ -319,6 +323,11 @@ impl Shards {
             ignored: of(&counters.ignored),
             dropped: of(&counters.dropped),
         }
+    }
+
+    /// How long flushes took.
+    pub fn latencies(&self) -> Latencies {
+        self.0.hub.latency.read()
     }
 
     /// Closes all with [`Close::Restarting`], waits up to a second for the closes to leave, ends the threads.

@@ -3,6 +3,7 @@
 use anyhow::{Context, ensure};
 use roost_world::{
     Engine, Roost, Viewer, attached::Attached, chatter, engine::RootFs, follower::follow, http::Person,
+    roost::free_port,
 };
 use serde_json::Value;
 use std::time::Duration;
@@ -359,5 +360,36 @@ async fn a_bot_reads_the_answer_to_its_command() -> Told {
         .json();
     assert_eq!(page["data"][0]["text"], "said 42", "{page}");
     assert_eq!(page["gap"], Value::Null);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_happens_is_counted_for_prometheus() -> Told {
+    let address = format!("127.0.0.1:{}", free_port()?);
+    let roost = Roost::start_in(&["--no-demo"], &[("ROOST_METRICS_LISTEN", &address)])?;
+    let program = roost.chatter("");
+    roost.json(&["server", "create", "loud", "--command", &program, "--start"])?;
+    let admin = Person::sign_in(&roost, "admin").await?;
+    let mut viewer = Viewer::join(&admin, "loud").await?;
+    viewer.send("send command", &["burst 500"]).await?;
+    viewer.line(|l| l.starts_with("L500 ")).await?;
+    let text = reqwest::get(format!("http://{address}/metrics"))
+        .await?
+        .text()
+        .await?;
+    let value = |name: &str| -> anyhow::Result<f64> {
+        let line = text
+            .lines()
+            .find(|line| line.starts_with(name) && !line.starts_with('#'));
+        let line = line.with_context(|| format!("no {name} in\n{text}"))?;
+        Ok(line.rsplit(' ').next().context("no value")?.parse()?)
+    };
+    assert_eq!(value("roost_servers{state=\"running\"}")?, 1.0);
+    assert_eq!(value("roost_sockets ")?, 1.0);
+    ensure!(value("roost_deliveries_total")? >= 500.0, "{text}");
+    ensure!(value("roost_server_lines_total")? >= 500.0, "{text}");
+    ensure!(value("roost_server_journal_bytes")? > 10_000.0, "{text}");
+    ensure!(value("roost_flush_seconds_count")? >= 1.0, "{text}");
+    assert_eq!(value("roost_missed_lines_total")?, 0.0);
     Ok(())
 }

@@ -18,6 +18,7 @@ mod failure;
 mod lifecycle;
 mod lobby;
 mod log;
+mod metrics;
 mod output;
 mod serve;
 mod settings;

@@ -139,6 +139,11 @@ const KEYS: &[Key] = &[
         "150",
         "lines that a console gets as its first history",
     ),
+    key(
+        "metrics_listen",
+        "",
+        "address and port for Prometheus' GET /metrics, such as 127.0.0.1:9100; empty: none",
+    ),
 ];
 
 /// All settings, checked.
@@ -156,6 +161,7 @@ pub struct Settings {
     pub docker_socket: String,
     pub docker_network: String,
     pub log_lines: u32,
+    pub metrics_listen: Option<SocketAddr>,
     /// For `roost config`.
     pub listed: Vec<Listed>,
 }
@@ -245,6 +251,14 @@ impl Settings {
             wrong,
         );
         let uid_count = parse::<u32>(&text("uid_count"), place("uid_count"), "a number above 0", wrong);
+        let metrics_listen = text("metrics_listen").and_then(|address| {
+            parse::<SocketAddr>(
+                &Some(address),
+                place("metrics_listen"),
+                "an address and port, such as 127.0.0.1:9100",
+                wrong,
+            )
+        });
         let log_lines = parse::<u32>(&text("log_lines"), place("log_lines"), "a number", wrong);
         if uid_first.is_some_and(|uid| uid <= 1000) {
             wrong.push(format!(
@@ -328,6 +342,7 @@ impl Settings {
             docker_socket: text("docker_socket").unwrap_or_default(),
             docker_network: text("docker_network")?,
             log_lines: log_lines?,
+            metrics_listen,
             listed,
         })
     }

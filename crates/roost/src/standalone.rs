@@ -103,6 +103,19 @@ pub async fn daemon(args: DaemonArgs, everywhere: &Everywhere) -> Result<(), Fai
     })
     .await
     .map_err(|e| Failure::new(e.to_string()))?;
+    // config.yml is a stock daemon's: what is Roost's own comes from the environment.
+    let metrics = match std::env::var("ROOST_METRICS_LISTEN")
+        .ok()
+        .filter(|text| !text.is_empty())
+    {
+        Some(text) => Some(text.parse().map_err(|_| {
+            Failure::usage(format!(
+                "ROOST_METRICS_LISTEN: `{text}` is not an address and port, write 127.0.0.1:9100"
+            ))
+        })?),
+        None => None,
+    };
+    crate::metrics::serve(metrics, &node, &life).await?;
     life.tasks.spawn(serve::tcp(
         listener,
         tls,

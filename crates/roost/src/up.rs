@@ -105,6 +105,7 @@ pub async fn run(args: Up, everywhere: &Everywhere) -> Result<(), Failure> {
     .await
     .map_err(|e| Failure::new(e.to_string()))?;
     let _ = late_node.set(node.router());
+    crate::metrics::serve(settings.metrics_listen, &node, &life).await?;
     let socket = bind_unix(&data.socket())?;
     let local = local::in_front(Arc::clone(&answer), node.clone(), life.clone());
     life.tasks

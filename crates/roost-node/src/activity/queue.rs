@@ -66,6 +66,10 @@ impl Queue {
         self.taken >= self.end
     }
 
+    pub(super) fn waiting_bytes(&self) -> u64 {
+        self.end.saturating_sub(self.taken)
+    }
+
     /// Appends a row; it is in the file when this returns.
     pub(super) fn push(&mut self, row: &Activity) -> io::Result<()> {
         let mut line = serde_json::to_vec(row)?;

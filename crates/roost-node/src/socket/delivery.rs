@@ -63,13 +63,16 @@ impl Shard {
             // News are looked at when the journal was read.
             return false;
         }
-        group.watch.clear_news(self.number);
+        let since = group.watch.clear_news(self.number);
         let before = group.tail;
         match group.handle.console.read(&mut group.tail, PASS_BYTES) {
             Read::Entries(entries) => {
                 let shown = Shown::new(entries, before.seq, 0);
                 let has_more = group.handle.console.tail() != group.tail;
                 self.pass(server, before, shown);
+                if let Some(since) = since {
+                    self.hub.latency.took(since.elapsed());
+                }
                 has_more
             }
             Read::Empty => false,

@@ -13,8 +13,8 @@ use roost_console::Cursor;
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError, RwLock,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        Arc, LazyLock, Mutex, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -38,6 +38,12 @@ pub(super) fn pace(viewers: u32) -> Duration {
     }
 }
 
+/// What times are counted from.
+fn first_instant() -> Instant {
+    static FIRST: LazyLock<Instant> = LazyLock::new(Instant::now);
+    *FIRST
+}
+
 /// One server, as all shards share it.
 pub(super) struct Watch {
     spots: Box<[Spot]>,
@@ -54,6 +60,8 @@ struct Spot {
     connections: AtomicU32,
     /// The shard knows of news, and has not looked yet.
     has_news: AtomicBool,
+    /// Since when, in nanoseconds since the program's first.
+    news_at: AtomicU64,
 }
 
 #[derive(Default)]
@@ -114,9 +122,12 @@ impl Watch {
         self.told.lock().unwrap_or_else(PoisonError::into_inner).tell()
     }
 
-    /// The shard looks at its news now; what comes from here on is news again.
-    pub(super) fn clear_news(&self, shard: usize) {
-        self.spots[shard].has_news.store(false, Ordering::SeqCst);
+    /// The shard looks at its news now; what comes from here on is news again. Since when there are news, if there are.
+    pub(super) fn clear_news(&self, shard: usize) -> Option<Instant> {
+        let spot = &self.spots[shard];
+        let since = spot.news_at.load(Ordering::Relaxed);
+        let had_news = spot.has_news.swap(false, Ordering::SeqCst);
+        had_news.then(|| first_instant() + Duration::from_nanos(since))
     }
 }
 
@@ -219,7 +230,12 @@ impl Watches {
         let map = self.map.read().unwrap_or_else(PoisonError::into_inner);
         let Some(watch) = map.get(&server) else { return };
         for (shard, spot) in watch.spots.iter().enumerate() {
-            if spot.connections.load(Ordering::SeqCst) > 0 && !spot.has_news.swap(true, Ordering::SeqCst) {
+            if spot.connections.load(Ordering::SeqCst) > 0 && !spot.has_news.load(Ordering::SeqCst) {
+                let since = u64::try_from(first_instant().elapsed().as_nanos()).unwrap_or(u64::MAX);
+                spot.news_at.store(since, Ordering::Relaxed);
+                if spot.has_news.swap(true, Ordering::SeqCst) {
+                    continue;
+                }
                 tell(shard);
             }
         }

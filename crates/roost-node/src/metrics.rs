@@ -1,0 +1,159 @@
+//! The node's figures in the text format that Prometheus reads.
+//!
+//! Everything is read at the moment of asking: counting costs the stream no more than a few atomic additions. Who may
+//! read them, and where, is the program's business. `docs/operations.md` lists them.
+
+use crate::{
+    node::Node,
+    socket::{LATENCY_BOUNDS, Latencies},
+};
+use roost_wire::power::PowerState;
+use std::fmt::{Display, Write};
+
+/// The content type of the text.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+#[derive(Default)]
+struct Text(String);
+
+impl Text {
+    fn head(&mut self, name: &str, kind: &str, help: &str) {
+        // A `String` takes everything.
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    fn value(&mut self, name: &str, labels: &str, value: impl Display) {
+        let _ = writeln!(self.0, "{name}{labels} {value}");
+    }
+
+    fn one(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {
+        self.head(name, kind, help);
+        self.value(name, "", value);
+    }
+}
+
+impl Node {
+    /// All figures, as text.
+    pub fn metrics(&self) -> String {
+        let mut text = Text::default();
+        self.servers_to(&mut text);
+        self.sockets_to(&mut text);
+        text.one(
+            "roost_audit_queue_bytes",
+            "gauge",
+            "Audit rows that the panel has not taken yet.",
+            self.recorder().waiting_bytes(),
+        );
+        text.0
+    }
+
+    fn servers_to(&self, text: &mut Text) {
+        let servers = self.servers().all();
+        text.head("roost_servers", "gauge", "Servers by power state.");
+        for state in [
+            PowerState::Offline,
+            PowerState::Starting,
+            PowerState::Running,
+            PowerState::Stopping,
+        ] {
+            let count = servers
+                .iter()
+                .filter(|server| server.view.borrow().state == state)
+                .count();
+            text.value("roost_servers", &format!("{{state=\"{state}\"}}"), count);
+        }
+        text.head(
+            "roost_server_lines_total",
+            "counter",
+            "Lines that the server's journal has numbered.",
+        );
+        for server in &servers {
+            let lines = server.console.next_seq().saturating_sub(1);
+            text.value("roost_server_lines_total", &label(server.uuid), lines);
+        }
+        text.head(
+            "roost_server_journal_bytes",
+            "gauge",
+            "Bytes of the server's journal on disk.",
+        );
+        for server in &servers {
+            let bytes = server.console.journal_bytes();
+            text.value("roost_server_journal_bytes", &label(server.uuid), bytes);
+        }
+    }
+
+    fn sockets_to(&self, text: &mut Text) {
+        let counts = self.shards().counts();
+        text.one(
+            "roost_sockets",
+            "gauge",
+            "Consoles with a valid token.",
+            counts.viewers,
+        );
+        for (name, help, value) in [
+            (
+                "roost_deliveries_total",
+                "Lines times viewers that were up to date.",
+                counts.deliveries,
+            ),
+            (
+                "roost_flushes_total",
+                "Passes over a server's viewers.",
+                counts.flushes,
+            ),
+            (
+                "roost_slow_total",
+                "Times that a socket did not take all at once.",
+                counts.slow,
+            ),
+            (
+                "roost_missed_lines_total",
+                "Lines that viewers were told to be missing.",
+                counts.missed,
+            ),
+            (
+                "roost_sockets_refused_total",
+                "Refused tokens and sockets.",
+                counts.refused,
+            ),
+            (
+                "roost_sockets_closed_total",
+                "Sockets that have ended.",
+                counts.closed,
+            ),
+            (
+                "roost_messages_ignored_total",
+                "Messages of viewers that were no known event.",
+                counts.ignored,
+            ),
+            (
+                "roost_messages_dropped_total",
+                "Messages of viewers over the limit.",
+                counts.dropped,
+            ),
+        ] {
+            text.one(name, "counter", help, value);
+        }
+        let Latencies { buckets, micros } = self.shards().latencies();
+        let name = "roost_flush_seconds";
+        text.head(
+            name,
+            "histogram",
+            "From a line's publication to the last write of its pass.",
+        );
+        let mut sum = 0;
+        for (bound, count) in LATENCY_BOUNDS.iter().zip(buckets) {
+            sum += count;
+            let labels = format!("{{le=\"{}\"}}", *bound as f64 / 1e6);
+            text.value("roost_flush_seconds_bucket", &labels, sum);
+        }
+        let all: u64 = buckets.iter().sum();
+        text.value("roost_flush_seconds_bucket", "{le=\"+Inf\"}", all);
+        text.value("roost_flush_seconds_sum", "", micros as f64 / 1e6);
+        text.value("roost_flush_seconds_count", "", all);
+    }
+}
+
+fn label(server: uuid::Uuid) -> String {
+    format!("{{server=\"{server}\"}}")
+}
