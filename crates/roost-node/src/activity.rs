@@ -20,6 +20,7 @@ use std::{
     io,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -34,6 +35,8 @@ pub struct Recorder(Arc<Inner>);
 struct Inner {
     queue: Mutex<Queue>,
     arrived: Notify,
+    /// Rows went to the panel.
+    taken: Notify,
     clock: Arc<dyn Clock>,
 }
 
@@ -49,6 +52,7 @@ impl Recorder {
         Ok(Self(Arc::new(Inner {
             queue: Mutex::new(Queue::open(path, QUEUE_MAX)?),
             arrived: Notify::new(),
+            taken: Notify::new(),
             clock,
         })))
     }
@@ -77,6 +81,20 @@ impl Recorder {
             tracing::error!(%server, event, %error, "an audit row could not be written to disk and is lost");
         }
         self.0.arrived.notify_one();
+    }
+
+    /// Waits until the panel has taken all rows, at most so long.
+    pub async fn shipped(&self, patience: Duration) {
+        let all_taken = async {
+            loop {
+                let taken = self.0.taken.notified();
+                if self.with(|queue| queue.is_empty()) {
+                    return;
+                }
+                taken.await;
+            }
+        };
+        let _ = tokio::time::timeout(patience, all_taken).await;
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Queue) -> T) -> T {

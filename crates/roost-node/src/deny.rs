@@ -5,7 +5,7 @@
 //! denies.
 
 use roost_wire::{
-    clock::Clock,
+    clock::{Clock, Millis},
     token::{LEEWAY_SECS, LIFETIME_SECS, Verified},
 };
 use serde::{Deserialize, Serialize};
@@ -131,9 +131,15 @@ impl DenyList {
         })
     }
 
-    /// Denies a user's tokens issued up to now: on these servers (empty: on all), and only those of one credential if
-    /// one is named. Errors as in [`Self::deny_tokens`].
-    pub fn deny_user(&self, user: Uuid, servers: &[Uuid], credential: Option<&str>) -> io::Result<()> {
+    /// Denies a user's tokens issued up to a time, or up to now: on these servers (empty: on all), and only those of one
+    /// credential if one is named. Errors as in [`Self::deny_tokens`].
+    pub fn deny_user(
+        &self,
+        user: Uuid,
+        servers: &[Uuid],
+        credential: Option<&str>,
+        issued_until: Option<Millis>,
+    ) -> io::Result<()> {
         let everywhere = servers.is_empty().then_some(None);
         self.add(|entries, at| {
             for server in everywhere
@@ -145,7 +151,8 @@ impl DenyList {
                     server,
                     credential: credential.map(str::to_owned),
                 };
-                later(&mut entries.users, key, at);
+                // Both times are the panel's then: how far its clock is ahead does not matter.
+                later(&mut entries.users, key, issued_until.unwrap_or(at));
             }
         })
     }
@@ -301,10 +308,10 @@ mod tests {
             credential: Some("key2".into()),
             ..token(NOW)
         };
-        denied.deny_user(USER, &[], Some("key1")).unwrap();
+        denied.deny_user(USER, &[], Some("key1"), None).unwrap();
         assert!(denied.is_denied(&token(NOW)) && denied.is_denied(&elsewhere));
         assert!(!denied.is_denied(&other_key));
-        denied.deny_user(USER, &[SERVER], None).unwrap();
+        denied.deny_user(USER, &[SERVER], None, None).unwrap();
         assert!(denied.is_denied(&other_key));
         let other_key_elsewhere = Verified {
             server: Uuid::from_u128(9),
@@ -323,7 +330,7 @@ mod tests {
         let (denied, clock) = list(dir.path());
         denied.deny_tokens(SERVER, &["t1".into()]).unwrap();
         clock.advance(KEPT_MS);
-        denied.deny_user(Uuid::from_u128(8), &[], None).unwrap();
+        denied.deny_user(Uuid::from_u128(8), &[], None, None).unwrap();
         let entries = denied.lock();
         assert_eq!((entries.tokens.len(), entries.users.len()), (0, 1));
     }
@@ -335,6 +342,20 @@ mod tests {
         assert!(!denied.is_denied(&token(NOW + 3)));
         denied.deny_tokens(SERVER, &["t1".into()]).unwrap();
         assert!(denied.is_denied(&token(NOW + 3)));
+    }
+
+    #[test]
+    fn where_the_panel_says_up_to_when_no_clock_matters() {
+        let dir = tempfile::tempdir().unwrap();
+        let (denied, clock) = list(dir.path());
+        assert!(!denied.is_denied(&token(NOW + 4)), "a panel that is ahead");
+        // Told late: what was issued since the change is good.
+        clock.advance(60_000);
+        denied
+            .deny_user(USER, &[SERVER], None, Some((NOW + 5) * 1000))
+            .unwrap();
+        assert!(denied.is_denied(&token(NOW + 5)));
+        assert!(!denied.is_denied(&token(NOW + 6)));
     }
 
     #[test]

@@ -329,7 +329,10 @@ impl Node {
 
     pub(crate) async fn deny_user(&self, order: &DeauthorizeUser) -> io::Result<()> {
         let (deny, order) = (Arc::clone(&self.0.deny), order.clone());
-        let denying = move || deny.deny_user(order.user, &order.servers, order.credential.as_deref());
+        let denying = move || {
+            let credential = order.credential.as_deref();
+            deny.deny_user(order.user, &order.servers, credential, order.issued_until)
+        };
         tokio::task::spawn_blocking(denying)
             .await
             .map_err(io::Error::other)?

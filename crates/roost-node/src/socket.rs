@@ -36,7 +36,12 @@ pub use limits::{Permit, Settings, TooMany};
 use crate::{deny::DenyList, node::Secrets, pump::Wake, server::handle::ServerHandle};
 use bytes::Bytes;
 use inbox::{Inbox, Post};
-use roost_wire::{clock::Clock, close::Close, event, node_api::SocketInfo};
+use roost_wire::{
+    clock::{Clock, Millis},
+    close::Close,
+    event,
+    node_api::SocketInfo,
+};
 use std::{
     fmt, io,
     net::IpAddr,
@@ -350,6 +355,8 @@ pub enum Filter {
         servers: Vec<Uuid>,
         /// By what.
         credential: Option<String>,
+        /// Only with tokens issued up to then.
+        issued_until: Option<Millis>,
     },
     /// Holders of tokens with these ids on this server.
     Tokens {
@@ -370,8 +377,10 @@ impl Filter {
                 user,
                 servers,
                 credential,
+                issued_until,
             } => session.is_some_and(|session| {
                 session.user == *user
+                    && issued_until.is_none_or(|until| session.issued_ms <= until)
                     && (servers.is_empty() || servers.contains(&viewer.server))
                     && credential
                         .as_deref()

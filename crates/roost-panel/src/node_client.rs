@@ -29,7 +29,7 @@ use std::{
 use uuid::Uuid;
 
 /// Deadline of the pre-flight, its answer read: within it the caller of the credentials has his answer.
-pub const PREFLIGHT: Duration = Duration::from_millis(1_900);
+pub const PREFLIGHT: Duration = Duration::from_millis(1_700);
 /// Deadline of every other call that does not wait by itself.
 pub const CALL: Duration = Duration::from_secs(5);
 /// How long another daemon lets a power action wait for the one before.

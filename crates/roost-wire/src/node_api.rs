@@ -4,7 +4,7 @@
 //! `POST /api/servers/{uuid}/journal/erase` ([`crate::admin_api::EraseRequest`] to [`crate::admin_api::Erased`]),
 //! `GET /api/sockets`, `DELETE /api/sockets/{id}`.
 
-use crate::{power::PowerAction, power::PowerState, stats::Stats};
+use crate::{clock::Millis, power::PowerAction, power::PowerState, stats::Stats};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -100,6 +100,10 @@ pub struct DeauthorizeUser {
     /// Roost's own: only what was opened by this session or key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential: Option<String>,
+    /// Roost's own: only tokens issued up to this time (milliseconds since the epoch, by the panel's clock) and their
+    /// sockets; without it, those issued up to now by the node's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issued_until: Option<Millis>,
 }
 
 /// Query of `GET /api/servers/{uuid}/journal`.

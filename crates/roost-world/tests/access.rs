@@ -280,6 +280,14 @@ async fn row_8_suspending_and_deleting_end_sockets() -> Told {
     house.roost.json(&["server", "delete", "shared", "--yes"])?;
     assert_eq!(viewer.end().await?.map(|(code, _)| code), Some(4400));
     assert_eq!(house.owner.get("/api/client/servers/shared").await?.status, 404);
+    let rows = house.roost.json_lines(&["audit", "list", "--server", "shared"])?;
+    let reason = |row: &serde_json::Value| row["details"]["reason"].as_str().map(str::to_owned);
+    assert!(
+        rows.iter()
+            .any(|row| row["event"] == "server:websocket.disconnect"
+                && reason(row).as_deref() == Some("server deleted")),
+        "{rows:#?}"
+    );
     Ok(())
 }
 

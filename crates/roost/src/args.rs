@@ -49,9 +49,9 @@ pub enum Verb {
     /// Stop the node and its servers
     Down(Down),
     /// Start the panel alone
-    Panel(WithConfig),
+    Panel(PanelArgs),
     /// Start a node's daemon alone
-    Daemon(WithConfig),
+    Daemon(DaemonArgs),
     /// List every setting with its value, default and source
     Config,
     /// Sign in to a panel on another machine
@@ -129,8 +129,16 @@ pub struct Down {
 }
 
 #[derive(Debug, Args)]
-pub struct WithConfig {
-    /// Settings [default: roost.toml in the data directory for the panel, /etc/pterodactyl/config.yml for the daemon]
+pub struct PanelArgs {
+    /// Settings [default: roost.toml in the data directory]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct DaemonArgs {
+    /// What `roost node config NAME --reveal-token` printed [default: /etc/pterodactyl/config.yml, else
+    /// /etc/pelican/config.yml]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 }
@@ -251,13 +259,13 @@ pub struct ServerOptions {
     /// STARTUP for the image's own program
     #[arg(long, value_name = "TEXT")]
     pub startup: Option<String>,
-    /// When the image is pulled [default: missing]
+    /// When the image is pulled; `missing` where nothing was said
     #[arg(long, value_parser = ["missing", "always", "never"])]
     pub pull: Option<String>,
-    /// Owner [default: the first administrator]
+    /// Owner; a new server's is the first administrator where nobody is named
     #[arg(long, value_name = "USER")]
     pub owner: Option<String>,
-    /// Node [default: the only one, or local]
+    /// Node; a new server's is the only one, or local, where none is named
     #[arg(long, value_name = "NODE")]
     pub node: Option<String>,
     /// A directory of your own; never deleted nor chowned
@@ -281,7 +289,7 @@ pub struct ServerOptions {
     /// Command that stops it, or ^C
     #[arg(long, value_name = "TEXT|^C")]
     pub stop: Option<String>,
-    /// Seconds before a stop turns into a kill [default: 600]
+    /// Seconds before a stop turns into a kill; 600 where nothing was said
     #[arg(long, value_name = "S")]
     pub stop_timeout: Option<u64>,
     /// Environment (again for more)

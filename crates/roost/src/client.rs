@@ -160,7 +160,10 @@ async fn send_local(
     };
     let stream = tokio::net::UnixStream::connect(socket)
         .await
-        .map_err(|e| gone(&e))?;
+        .map_err(|e| match e.kind() {
+            std::io::ErrorKind::PermissionDenied => Failure::forbidden(socket),
+            _ => gone(&e),
+        })?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|e| gone(&e))?;

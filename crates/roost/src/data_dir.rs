@@ -24,6 +24,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// Where it is for root, unless something else is said.
+pub const DATA_OF_ROOT: &str = "/var/lib/roost";
+
 /// The data directory of this machine's Roost.
 #[derive(Debug, Clone)]
 pub struct DataDir(PathBuf);
@@ -33,7 +36,7 @@ impl DataDir {
     pub fn locate(given: Option<&Path>) -> anyhow::Result<Self> {
         let path = match given {
             Some(path) => path.to_owned(),
-            None if rustix::process::geteuid().is_root() => PathBuf::from("/var/lib/roost"),
+            None if rustix::process::geteuid().is_root() => PathBuf::from(DATA_OF_ROOT),
             None => PathBuf::from("data"),
         };
         let path = std::path::absolute(&path).with_context(|| format!("--data {}", path.display()))?;

@@ -35,7 +35,7 @@ pub async fn run(args: Down, everywhere: &Everywhere) -> Result<(), Failure> {
             args.yes,
         )?;
     }
-    let alone = !is_up(&data.socket()).await;
+    let alone = !is_up(&data.socket()).await?;
     if alone && !args.purge && !has_keepers(&data.node()) {
         return out.done("Nothing runs here.", serde_json::json!({}));
     }
@@ -82,8 +82,12 @@ fn step(out: Output, step: &Step) -> Result<(), Failure> {
     out.value(step, |s| format!("{:<24} {}", s.server, s.state))
 }
 
-async fn is_up(socket: &Path) -> bool {
-    tokio::net::UnixStream::connect(socket).await.is_ok()
+async fn is_up(socket: &Path) -> Result<bool, Failure> {
+    match tokio::net::UnixStream::connect(socket).await {
+        Ok(_) => Ok(true),
+        Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => Err(Failure::forbidden(socket)),
+        Err(_) => Ok(false),
+    }
 }
 
 fn has_keepers(node: &Path) -> bool {

@@ -1,7 +1,7 @@
 //! What the command line ends with when something fails: a sentence, an exit code, and the same as JSON.
 
 use roost_wire::problem::Problem;
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 /// A failure with its exit code (see the help).
 #[derive(Debug)]
@@ -39,6 +39,42 @@ impl Failure {
             message: message.into(),
             code: 3,
             status: None,
+        }
+    }
+
+    /// A Roost of another account.
+    pub fn forbidden(socket: &Path) -> Self {
+        Self {
+            message: format!(
+                "{} belongs to another account: run this as that account or as root",
+                socket.display()
+            ),
+            code: 5,
+            status: None,
+        }
+    }
+
+    /// The panel's answer to what was asked about `server`, in the words of the command line.
+    pub fn about_server(self, server: &str) -> Self {
+        let (code, message) = match self.status {
+            Some(404) => (
+                4,
+                format!("There is no server `{server}`. `roost server list` shows them."),
+            ),
+            Some(500) if self.message.starts_with("Node not available") => (
+                6,
+                format!("{server} has no node: give it one with `roost server set {server} --node NODE`."),
+            ),
+            Some(502) if self.message.starts_with("Server must be online") => (
+                6,
+                format!("{server} is offline: start it first with `roost server start {server}`."),
+            ),
+            _ => return self,
+        };
+        Self {
+            message,
+            code,
+            ..self
         }
     }
 
@@ -91,3 +127,26 @@ impl std::fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_about_a_server_say_what_to_type() {
+        let about = |status, message| {
+            let failure = Failure::problem(Problem::new(status, message)).about_server("lobby");
+            (failure.code, failure.message)
+        };
+        let (code, message) = about(404, "The requested resource could not be found on the server.");
+        assert!(code == 4 && message.contains("roost server list"), "{message}");
+        let (code, message) = about(502, "Server must be online in order to send commands.");
+        assert!(
+            code == 6 && message.contains("roost server start lobby"),
+            "{message}"
+        );
+        let (code, message) = about(500, "Node not available: Server has no resolved Wings node");
+        assert!(code == 6 && message.contains("--node"), "{message}");
+        assert_eq!(about(502, "The node is away.").0, 3, "out of reach, all the same");
+    }
+}

@@ -47,6 +47,17 @@ impl Output {
         self.line(&layout(head, &rows))
     }
 
+    /// One line of text from a program that goes on, whether anybody reads or not.
+    pub fn tell(self, text: &str) {
+        let mut out = std::io::stdout().lock();
+        let told = out
+            .write_all(format!("{text}\n").as_bytes())
+            .and_then(|()| out.flush());
+        if let Err(error) = told {
+            tracing::warn!(%error, "nobody reads standard output");
+        }
+    }
+
     /// One line of text. A reader that has gone away (`| head`) ends the program quietly.
     pub fn line(self, text: &str) -> Result<(), Failure> {
         let mut out = std::io::stdout().lock();

@@ -1,7 +1,7 @@
 //! `roost panel` and `roost daemon`: one half alone, for those who run the halves on different machines.
 
 use crate::{
-    args::{Everywhere, Up, WithConfig},
+    args::{DaemonArgs, Everywhere, PanelArgs, Up},
     data_dir::DataDir,
     failure::Failure,
     lifecycle::Lifecycle,
@@ -18,7 +18,7 @@ use std::{net::SocketAddr, path::Path, path::PathBuf, sync::Arc};
 const CONFIG_YML: [&str; 2] = ["/etc/pterodactyl/config.yml", "/etc/pelican/config.yml"];
 
 /// The panel alone.
-pub async fn panel(args: WithConfig, everywhere: &Everywhere) -> Result<(), Failure> {
+pub async fn panel(args: PanelArgs, everywhere: &Everywhere) -> Result<(), Failure> {
     crate::log::start(false);
     let data = DataDir::locate(everywhere.data.as_deref())?;
     let file = args.config.unwrap_or_else(|| data.settings());
@@ -60,7 +60,7 @@ pub async fn panel(args: WithConfig, everywhere: &Everywhere) -> Result<(), Fail
 }
 
 /// A node alone.
-pub async fn daemon(args: WithConfig, everywhere: &Everywhere) -> Result<(), Failure> {
+pub async fn daemon(args: DaemonArgs, everywhere: &Everywhere) -> Result<(), Failure> {
     let path = match args.config {
         Some(path) => path,
         None => CONFIG_YML.iter().map(PathBuf::from).find(|p| p.exists()).ok_or_else(|| {

@@ -58,6 +58,7 @@ async fn send_some(recorder: &Recorder, panel: &Panel) -> Result<(), ShipError> 
         }
     }
     recorder.with(|queue| queue.advance(upto))?;
+    recorder.0.taken.notify_waiters();
     Ok(())
 }
 

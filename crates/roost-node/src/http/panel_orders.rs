@@ -24,7 +24,7 @@ pub(super) async fn deny_tokens(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `POST /api/deauthorize-user`: 204; the user's tokens are refused from now on, and his sockets end.
+/// `POST /api/deauthorize-user`: 204; the user's tokens are refused from now on, and their sockets end.
 pub(super) async fn deauthorize_user(
     State(node): State<Node>,
     Body(form): Body<DeauthorizeUser>,
@@ -34,6 +34,7 @@ pub(super) async fn deauthorize_user(
         user: form.user,
         servers: form.servers,
         credential: form.credential,
+        issued_until: form.issued_until,
     };
     let closed = node.close_sockets(filter, Close::AccessRevoked, None).await;
     tracing::info!(user = %form.user, closed, "a user's access was revoked");

@@ -83,7 +83,8 @@ pub enum EngineError {
     /// Nobody answers at the socket.
     #[error(
         "Docker does not answer at {}: {why}. Start it (`systemctl start docker`), install it (`apt-get install \
-         docker.io`), or set `docker.socket` in the node's configuration or DOCKER_HOST to the socket of one that runs.",
+         docker.io`), or name the socket of one that runs: `docker_socket` in roost.toml, `docker.socket` in a daemon's \
+         config.yml, or DOCKER_HOST.",
         socket.display()
     )]
     Away {

@@ -18,8 +18,10 @@ use roost_keeper::spec::{Answer, Attach, Confined, Kind, Pty, Spec, User};
 use roost_wire::remote::Build;
 use std::{
     io,
-    os::unix::fs::PermissionsExt,
-    os::unix::net::UnixStream,
+    os::unix::{
+        fs::{MetadataExt, PermissionsExt},
+        net::UnixStream,
+    },
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -106,10 +108,16 @@ impl Processes {
         self.users.as_ref().map(|users| users.of(server)).transpose()
     }
 
-    /// Whether the server's user can work in an operator's directory; the error holds the line that mends it.
+    /// Whether the server's user can work in an operator's directory; the error holds the line that mends it. A server
+    /// without a user yet gets the directory's owner, where that is one of ours and free: so the line mends it, although
+    /// each attempt to make a server is a new one.
     pub fn check_directory(&self, server: Uuid, dir: &Path) -> Result<(), StartError> {
+        let owner = dir.metadata().ok().map(|meta| meta.uid());
         let user = self
-            .user(server)
+            .users
+            .as_ref()
+            .map(|users| users.of_or(server, owner))
+            .transpose()
             .map_err(|e| StartError(format!("The server has no user: {e}.")))?;
         directory::check(dir, user.unwrap_or_else(|| rustix::process::geteuid().as_raw()))
     }

@@ -272,7 +272,15 @@ impl Actor {
         match request {
             Request::Power { action, by, reply } => {
                 let answer = self.input(Input::Request(action));
-                tracing::info!(server = %self.uuid, %action, user = ?by.user, refused = ?answer.as_ref().err(), "power action");
+                let user = by.user.map(tracing::field::display);
+                match &answer {
+                    Ok(()) => {
+                        tracing::info!(server = %self.uuid, %action, user, "a power action was taken on");
+                    }
+                    Err(reason) => {
+                        tracing::info!(server = %self.uuid, %action, user, %reason, "a power action was refused");
+                    }
+                }
                 reply.send(answer);
             }
             Request::Command { text, by, reply } => self.command(&text, &by, reply),
@@ -297,7 +305,8 @@ impl Actor {
             return reply.send(Err(Refusal::TooMany));
         };
         if stop_with(&self.definition.process.stop).0 == StopWith::Command(text.trim().to_owned()) {
-            tracing::info!(server = %self.uuid, user = ?by.user, "the stop command was typed");
+            let user = by.user.map(tracing::field::display);
+            tracing::info!(server = %self.uuid, user, "the stop command was typed");
             self.input_from_inside(Input::StopTyped);
         }
         let written = self

@@ -136,7 +136,7 @@ impl Registry {
             let checked = self
                 .context
                 .runtimes
-                .check_directory(uuid, std::path::Path::new(dir));
+                .check_new_directory(uuid, std::path::Path::new(dir));
             checked.map_err(|e| RegistryError::Directory(e.0))?;
         }
         save_definition(&self.context.layout, &definition)?;

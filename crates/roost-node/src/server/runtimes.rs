@@ -149,9 +149,16 @@ impl Runtimes {
         }
     }
 
-    /// Whether a server's user can work in an operator's directory.
-    pub(crate) fn check_directory(&self, server: Uuid, dir: &Path) -> Result<(), StartError> {
-        self.processes.check_directory(server, dir)
+    /// Whether a new server's user can work in an operator's directory. If not, the server has no user afterwards: it
+    /// is not made.
+    pub(crate) fn check_new_directory(&self, server: Uuid, dir: &Path) -> Result<(), StartError> {
+        let checked = self.processes.check_directory(server, dir);
+        if checked.is_err()
+            && let Err(error) = self.processes.forget(server)
+        {
+            tracing::warn!(%server, %error, "the user of a server that was not made could not be freed");
+        }
+        checked
     }
 
     /// Makes the program. Cancelled by `called_off` where that can be done cleanly.

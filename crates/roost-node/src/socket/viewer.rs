@@ -110,7 +110,8 @@ pub(super) struct Session {
     pub(super) credential: Option<Box<str>>,
     pub(super) token_id: Box<str>,
     pub(super) rights: Rights,
-    /// Milliseconds since the epoch.
+    /// When its token was issued and expires, milliseconds since the epoch.
+    pub(super) issued_ms: Millis,
     pub(super) expires: Millis,
     pub(super) history_from: Option<Millis>,
     /// First `auth`, milliseconds since the epoch.
@@ -160,6 +161,7 @@ impl Session {
             credential: token.credential.map(Into::into),
             token_id: token.token_id.into(),
             rights: Rights::of(&token.permissions),
+            issued_ms: token.issued_ms,
             expires: token.expires_at.saturating_mul(1000),
             history_from: token.history_from,
             since,

@@ -15,7 +15,7 @@ use crate::{
 };
 use axum::extract::{FromRequestParts, RawPathParams};
 use http::request::Parts;
-use roost_wire::{id::ServerRef, permission};
+use roost_wire::{clock::Millis, id::ServerRef, permission};
 use std::marker::PhantomData;
 
 /// A permission as a type.
@@ -58,6 +58,8 @@ pub struct Allowed<P> {
     pub server: ServerRow,
     /// As what, with which rights.
     pub access: Access,
+    /// When that was looked up, at the latest: a token that is made of it is not newer.
+    pub as_of: Millis,
     permission: PhantomData<P>,
 }
 
@@ -99,6 +101,7 @@ impl<P: Permission> FromRequestParts<App> for Allowed<P> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let as_of = app.now();
         let identity = Identity::from_request_parts(parts, app).await?;
         let named = server_ref(parts, app).await?;
         let server = app
@@ -123,6 +126,7 @@ impl<P: Permission> FromRequestParts<App> for Allowed<P> {
             identity,
             server,
             access,
+            as_of,
             permission: PhantomData,
         };
         if let Some(name) = P::NAME {

@@ -113,7 +113,7 @@ pub async fn set_password(app: &App, actor: &Actor, name: &str, password: String
     tx.audit(&entry(app, actor, "user:account.password-changed").with("name", user.name))
         .await?;
     tx.commit().await?;
-    app.revocations.wake();
+    app.revocations.wake(app.now());
     Ok(())
 }
 
@@ -141,7 +141,7 @@ pub async fn delete(app: &App, actor: &Actor, name: &str) -> Result<()> {
     tx.audit(&entry(app, actor, "user:delete").with("name", user.name))
         .await?;
     tx.commit().await?;
-    app.revocations.wake();
+    app.revocations.wake(app.now());
     Ok(())
 }
 

@@ -25,6 +25,7 @@ use crate::{
 use address::{own_address, socket_url};
 use roost_wire::{
     client_api::{Credentials, Diagnostics, UNAVAILABLE, Unavailable},
+    clock::Millis,
     peer::Way,
     power::PowerState,
     token::{Claims, Grant},
@@ -55,6 +56,9 @@ pub struct Asked<'a> {
     pub server: &'a ServerRow,
     /// His rights on it.
     pub access: &'a Access,
+    /// When these were looked up, at the latest. The token is issued then: what ends his access while the node is asked
+    /// ends this token, too.
+    pub as_of: Millis,
     /// How the request came in; `None` for the Unix socket.
     pub way: Option<&'a Way>,
 }
@@ -127,11 +131,11 @@ pub async fn issue(app: &App, asked: Asked<'_>) -> Result<Answer, NoCredentials>
     Ok(Answer::Issued(Credentials::new(token, socket)))
 }
 
-/// When the token is issued: now. A daemon that is not Roost's refuses what was issued before it was told so, and knows
+/// When the token is issued: when the rights in it were looked up. A daemon that is not Roost's refuses what was issued before it was told so, and knows
 /// the time in whole seconds: there, what it is still to be told is waited for, and then the second in which it was.
 async fn issue_time(app: &App, asked: &Asked<'_>, node: Uuid) -> Result<i64, StoreError> {
     if !app.node_client.is_other_daemon(node) {
-        return Ok(app.now());
+        return Ok(asked.as_of);
     }
     for _ in 0..TOLD_WAITS {
         if !app.store.is_revocation_pending(node, asked.user).await? {

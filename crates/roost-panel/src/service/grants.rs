@@ -36,7 +36,7 @@ pub async fn set(app: &App, actor: &Actor, server: &ServerRow, user: &str, names
         .with("permissions", names);
     tx.audit(&row).await?;
     tx.commit().await?;
-    app.revocations.wake();
+    app.revocations.wake(app.now());
     Ok(())
 }
 
@@ -56,7 +56,7 @@ pub async fn revoke(app: &App, actor: &Actor, server: &ServerRow, user: &str) ->
         .with("subuser", user.name);
     tx.audit(&row).await?;
     tx.commit().await?;
-    app.revocations.wake();
+    app.revocations.wake(app.now());
     Ok(())
 }
 

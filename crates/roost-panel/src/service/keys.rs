@@ -90,7 +90,7 @@ pub async fn revoke(app: &App, actor: &Actor, identifier: &str) -> Result<()> {
         .with("owner", key.user.name);
     tx.audit(&row).await?;
     tx.commit().await?;
-    app.revocations.wake();
+    app.revocations.wake(app.now());
     Ok(())
 }
 

@@ -19,8 +19,15 @@ use crate::{
     panel::App,
     store::{NewRevocation, RevocationRow, ServerRow, Tx},
 };
-use roost_wire::token::{LEEWAY_SECS, LIFETIME_SECS};
-use std::{collections::HashSet, time::Duration};
+use roost_wire::{
+    clock::Millis,
+    token::{LEEWAY_SECS, LIFETIME_SECS},
+};
+use std::{
+    collections::HashSet,
+    sync::atomic::{AtomicI64, Ordering},
+    time::Duration,
+};
 use tell::Listener;
 use tokio::{sync::Notify, task::JoinSet};
 use uuid::Uuid;
@@ -32,7 +39,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(15);
 /// First pause before a node is told again, in milliseconds; it doubles up to the second.
 const PAUSE: (i64, i64) = (500, 30_000);
 /// After so many milliseconds no token lives that a node would have to refuse.
-const GIVEN_UP_AFTER: i64 = (LIFETIME_SECS + LEEWAY_SECS) * 1000;
+const GIVEN_UP_AFTER: Millis = (LIFETIME_SECS + LEEWAY_SECS) * 1000;
+
+/// Milliseconds that a commit takes at most.
+const COMMIT_TAKES: Millis = 1_000;
 
 /// What of a user's access ends.
 #[derive(Debug, Clone, Copy)]
@@ -75,12 +85,27 @@ pub async fn queue(app: &App, tx: &mut Tx, user: Uuid, scope: Scope<'_>) -> Resu
 #[derive(Debug, Default)]
 pub struct Revocations {
     due: Notify,
+    /// When a change was last committed, in milliseconds since the epoch.
+    committed: AtomicI64,
 }
 
 impl Revocations {
-    /// There is something to tell.
-    pub fn wake(&self) {
+    /// There is something to tell. To be called after the commit and before the answer.
+    pub fn wake(&self, now: Millis) {
+        self.committed.fetch_max(now, Ordering::Relaxed);
         self.due.notify_one();
+    }
+
+    /// Up to when the tokens are concerned: to the commit, so that whoever is given a token after the answer gets a good
+    /// one, however late the node is told.
+    fn issued_until(&self, row: &RevocationRow, now: Millis) -> Millis {
+        let committed = self.committed.load(Ordering::Relaxed);
+        let until = if committed >= row.created_at {
+            committed
+        } else {
+            now
+        };
+        until.min(row.created_at + COMMIT_TAKES)
     }
 }
 

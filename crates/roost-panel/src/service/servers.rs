@@ -64,7 +64,7 @@ pub async fn change(app: &App, actor: &Actor, server: &ServerRow, patch: &Server
         .with("fields", fields(patch));
     tx.audit(&row).await?;
     tx.commit().await?;
-    app.revocations.wake();
+    app.revocations.wake(app.now());
     let told = match live::target_of(app, &changed) {
         Err(_) if changed.node.is_none() => Ok(()),
         Err(why) => Err(why),
@@ -153,7 +153,7 @@ async fn end_consoles(app: &App, server: &ServerRow) -> Result<()> {
         revocation::queue(app, &mut tx, user, Scope::Server(server)).await?;
     }
     tx.commit().await?;
-    app.revocations.wake();
+    app.revocations.wake(app.now());
     Ok(())
 }
 

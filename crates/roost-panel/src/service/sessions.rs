@@ -110,6 +110,6 @@ pub async fn log_out(app: &App, actor: &Actor, user: &UserRow, id: &str) -> Resu
     }
     revocation::queue(app, &mut tx, user.uuid, Scope::Credential(id)).await?;
     tx.commit().await?;
-    app.revocations.wake();
+    app.revocations.wake(app.now());
     Ok(())
 }

@@ -170,8 +170,11 @@ fn signal(name: &str) -> String {
 fn environment(row: &ServerRow) -> BTreeMap<String, String> {
     let mut environment = row.env.clone();
     environment.insert("STARTUP".to_owned(), invocation(row));
-    environment.insert("P_SERVER_LOCATION".to_owned(), LOCATION.to_owned());
-    environment.insert("P_SERVER_UUID".to_owned(), row.uuid.to_string());
+    // Images made for stock panels look for these; a process gets what is documented and nothing else.
+    if row.runtime == Runtime::Docker {
+        environment.insert("P_SERVER_LOCATION".to_owned(), LOCATION.to_owned());
+        environment.insert("P_SERVER_UUID".to_owned(), row.uuid.to_string());
+    }
     environment
 }
 
@@ -274,6 +277,19 @@ mod tests {
             created_at: 0,
             updated_at: 0,
         }
+    }
+
+    #[test]
+    fn a_process_gets_no_variable_that_is_not_documented() {
+        let process = ServerRow {
+            runtime: Runtime::Process,
+            image: None,
+            ..row()
+        };
+        let value = serde_json::to_value(remote_server(&process, Reader::Roost)).unwrap();
+        let environment = value["settings"]["environment"].as_object().unwrap();
+        let names: Vec<&str> = environment.keys().map(String::as_str).collect();
+        assert_eq!(names, ["EMPTY", "N", "STARTUP"]);
     }
 
     #[test]

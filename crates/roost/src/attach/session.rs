@@ -37,7 +37,11 @@ pub enum Came {
 /// Asks the panel for credentials, and for the `Origin` with which the node takes them.
 async fn credentials(panel: &Panel, server: &str) -> Result<(Credentials, Option<HeaderValue>), Failure> {
     let path = format!("/api/client/servers/{}/websocket", segment(server));
-    let answer = panel.send(http::Method::GET, &path, None).await?.ok(panel)?;
+    let answer = panel
+        .send(http::Method::GET, &path, None)
+        .await?
+        .ok(panel)
+        .map_err(|failure| failure.about_server(server))?;
     if let Ok(credentials) = serde_json::from_slice::<Credentials>(&answer.body) {
         return Ok((credentials, answer.headers.get(HEADER_ORIGIN).cloned()));
     }

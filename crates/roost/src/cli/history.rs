@@ -24,7 +24,11 @@ pub async fn logs(server: &str, lines: Option<u32>, follow: bool, cx: &Context) 
         Some(lines) => format!("{base}?lines={lines}"),
         None => format!("{base}?after=0&lines={PAGE}"),
     };
-    let mut page: JournalPage = cx.panel.get(&first).await?;
+    let mut page: JournalPage = cx
+        .panel
+        .get(&first)
+        .await
+        .map_err(|failure| failure.about_server(server))?;
     // The newest lines were asked for: what lies before them is not missing.
     if lines.is_some() {
         page.gap = None;
@@ -85,7 +89,8 @@ pub async fn send(server: &str, text: String, cx: &Context) -> Result<(), Failur
         .panel
         .send(http::Method::POST, &path, Some(body))
         .await?
-        .ok(&cx.panel)?;
+        .ok(&cx.panel)
+        .map_err(|failure| failure.about_server(server))?;
     let header = |name: &str| {
         answer
             .headers

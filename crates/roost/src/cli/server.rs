@@ -25,9 +25,15 @@ pub async fn run(verb: Verb, cx: &Context) -> Result<(), Failure> {
             };
             let mut server: Server = cx.panel.post("/api/admin/servers", &new).await?;
             if start {
+                let warnings = std::mem::take(&mut server.warnings);
                 server = settled(&server.identifier, PowerAction::Start, &server, cx).await?;
+                for warning in warnings {
+                    if !server.warnings.contains(&warning) {
+                        server.warnings.push(warning);
+                    }
+                }
             }
-            cx.out.value(&server, created)
+            cx.out.value(&server, |s| created(s, start))
         }
         Verb::Set { server, options } => {
             let patch = server_options::settings(options)?;
@@ -131,7 +137,7 @@ async fn list(cx: &Context) -> Result<(), Failure> {
         &["server", "state", "owner", "node", "runs", "name"],
         |s| {
             let state = s.state.map_or("unknown", PowerState::as_str);
-            let runs = s.image.clone().unwrap_or_else(|| s.command.join(" "));
+            let runs = s.image.clone().unwrap_or_else(|| command(s));
             vec![
                 s.identifier.clone(),
                 if s.suspended {
@@ -155,7 +161,8 @@ async fn power(server: &str, action: PowerAction, cx: &Context) -> Result<(), Fa
     let _: serde_json::Value = cx
         .panel
         .post(&path, &serde_json::json!({"signal": action}))
-        .await?;
+        .await
+        .map_err(|failure| failure.about_server(server))?;
     let now = settled(server, action, &before, cx).await?;
     let state = now.state.unwrap_or_default();
     let wanted = match action {
@@ -228,17 +235,26 @@ async fn settled(
     }
 }
 
+/// As `--command` takes it.
+fn command(server: &Server) -> String {
+    let words = server.command.iter().map(String::as_str);
+    shlex::try_join(words).unwrap_or_else(|_| server.command.join(" "))
+}
+
 /// A path of the admin API.
 fn admin(server: &str, rest: &str) -> String {
     format!("/api/admin/servers/{}{rest}", segment(server))
 }
 
-fn created(s: &Server) -> String {
+fn created(s: &Server, started: bool) -> String {
     let id = &s.identifier;
-    let next = if s.state.is_some_and(|state| state != PowerState::Offline) {
-        format!("Watch it: roost attach {id}")
-    } else {
-        format!("Start it: roost server start {id}")
+    let next = match s.state {
+        Some(state) if state != PowerState::Offline => format!("Watch it: roost attach {id}"),
+        _ if started => {
+            let why = s.last_exit.as_ref().map(|e| format!(" {e}")).unwrap_or_default();
+            format!("It is not up any more.{why} Its console says more: roost server logs {id}")
+        }
+        _ => format!("Start it: roost server start {id}"),
     };
     with_warnings(format!("Server {id} is there ({}). {next}", s.uuid), s)
 }
@@ -279,13 +295,16 @@ fn show(s: &Server) -> String {
             if s.suspended {
                 "suspended".to_owned()
             } else {
-                s.state
-                    .map_or("unknown: its node does not answer".to_owned(), |x| x.to_string())
+                match (s.state, &s.node) {
+                    (Some(state), _) => state.to_string(),
+                    (None, Some(_)) => "unknown: its node does not answer".to_owned(),
+                    (None, None) => "unknown: it has no node".to_owned(),
+                }
             },
         ),
         ("owner", s.owner.clone()),
         ("node", or_dash(s.node.as_deref())),
-        ("command", or_dash(Some(&s.command.join(" ")))),
+        ("command", or_dash(Some(&command(s)))),
         ("image", or_dash(s.image.as_deref())),
         ("startup", or_dash(s.startup.as_deref())),
         ("directory", or_dash(s.dir.as_deref())),
@@ -326,4 +345,39 @@ fn show(s: &Server) -> String {
 #[expect(clippy::cast_precision_loss, reason = "for people, one decimal")]
 fn mib(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(state: &str, last_exit: Option<&str>) -> Server {
+        serde_json::from_value(serde_json::json!({
+            "uuid": "9dd24623-4a8e-44c7-b0cc-131caba3c220", "identifier": "lobby", "name": "Lobby",
+            "owner": "ada", "node": "local", "runtime": "process", "command": ["printf", "<%s>", "a b"],
+            "image": null, "startup": null, "pull": "missing", "dir": null, "ports": [], "memory": 0,
+            "cpu": 0, "disk": 0, "done": null, "stop": null, "stop_timeout": 600, "env": {},
+            "suspended": false, "created_at": "2026-11-24T13:42:15.522Z", "state": state, "stats": null,
+            "pid": null, "warnings": [], "last_exit": last_exit,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_server_that_was_started_and_fell_over_is_not_told_to_be_started() {
+        let fell = server("offline", Some("The server has ended: exit code 1."));
+        let text = created(&fell, true);
+        assert!(
+            text.contains("exit code 1") && text.contains("roost server logs lobby"),
+            "{text}"
+        );
+        assert!(created(&fell, false).contains("roost server start lobby"));
+        assert!(created(&server("running", None), true).contains("roost attach lobby"));
+    }
+
+    #[test]
+    fn a_command_is_shown_as_it_can_be_typed() {
+        let words = shlex::split(&command(&server("offline", None))).unwrap();
+        assert_eq!(words, ["printf", "<%s>", "a b"]);
+    }
 }

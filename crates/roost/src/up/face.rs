@@ -1,7 +1,10 @@
 //! What `roost up` tells the person who started it: the address, how to reach it from elsewhere, the first
 //! administrator. To standard output; the log goes to standard error.
 
-use crate::{data_dir::write_private, output::Output};
+use crate::{
+    data_dir::{DATA_OF_ROOT, write_private},
+    output::Output,
+};
 use std::{io::IsTerminal, net::SocketAddr, path::Path};
 
 /// What there is to tell.
@@ -46,7 +49,8 @@ impl Face<'_> {
                 "admin": self.admin.map(|(name, _)| name),
                 "password_file": password_file,
             });
-            return Ok(out.line(&ready.to_string())?);
+            out.tell(&ready.to_string());
+            return Ok(());
         }
         let mut lines = vec![format!("Roost is ready: {address}")];
         if self.listen.ip().is_loopback() && self.url.is_none() && !has_display() {
@@ -76,11 +80,13 @@ impl Face<'_> {
         }
         if self.demo {
             lines.push(format!(
-                "  demo in a terminal      {} attach demo",
-                self.program.display()
+                "  demo in a terminal      {} attach demo{}",
+                self.program.display(),
+                data_option(self.data, rustix::process::geteuid().is_root()),
             ));
         }
-        Ok(out.line(&lines.join("\n"))?)
+        out.tell(&lines.join("\n"));
+        Ok(())
     }
 
     fn address(&self) -> String {
@@ -97,6 +103,16 @@ impl Face<'_> {
     }
 }
 
+/// What makes the command line find `data` from any directory.
+fn data_option(data: &Path, is_root: bool) -> String {
+    if is_root && data == Path::new(DATA_OF_ROOT) {
+        return String::new();
+    }
+    let path = data.to_string_lossy();
+    let quoted = shlex::try_quote(&path).unwrap_or_default();
+    format!(" --data {quoted}")
+}
+
 fn has_display() -> bool {
     ["DISPLAY", "WAYLAND_DISPLAY"]
         .iter()
@@ -107,4 +123,18 @@ fn host() -> String {
     let user = std::env::var("USER").unwrap_or_else(|_| "USER".to_owned());
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     format!("{user}@{host}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_that_is_shown_finds_this_roost() {
+        let of = |data: &str, is_root| data_option(Path::new(data), is_root);
+        assert_eq!(of("/var/lib/roost", true), "");
+        assert_eq!(of("/srv/roost", true), " --data /srv/roost");
+        assert_eq!(of("/home/ada/roost/data", false), " --data /home/ada/roost/data");
+        assert_eq!(of("/srv/my roost", true), " --data '/srv/my roost'");
+    }
 }

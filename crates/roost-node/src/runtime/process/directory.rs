@@ -13,6 +13,12 @@ pub fn check(dir: &Path, uid: u32) -> Result<(), StartError> {
             dir.display()
         ))
     })?;
+    if !absolute.is_dir() {
+        return Err(StartError(format!(
+            "{} is not a directory: give another one.",
+            absolute.display()
+        )));
+    }
     for parent in absolute.ancestors().skip(1) {
         if !may(parent, uid, 0o1)? {
             let shown = parent.display();
@@ -63,6 +69,14 @@ mod tests {
         );
         mode(0o777);
         check(dir.path(), 712_345).unwrap();
+        let file = dir.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        assert!(
+            check(&file, 0)
+                .unwrap_err()
+                .to_string()
+                .contains("not a directory")
+        );
         let inner = dir.path().join("inner");
         std::fs::create_dir(&inner).unwrap();
         mode(0o700);

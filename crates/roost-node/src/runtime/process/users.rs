@@ -42,6 +42,11 @@ impl Users {
 
     /// The server's user id, which is its group id as well.
     pub fn of(&self, server: Uuid) -> io::Result<u32> {
+        self.of_or(server, None)
+    }
+
+    /// The same; a server that has none yet is given `wanted`, where that is free and in the range.
+    pub fn of_or(&self, server: Uuid, wanted: Option<u32>) -> io::Result<u32> {
         let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(uid) = given.get(&server) {
             return match self.claims.take(*uid)? {
@@ -52,8 +57,9 @@ impl Users {
                 ))),
             };
         }
+        let range = self.first..self.first.saturating_add(self.count);
         let mut found = None;
-        for uid in self.first..self.first.saturating_add(self.count) {
+        for uid in wanted.filter(|uid| range.contains(uid)).into_iter().chain(range) {
             if !given.values().any(|used| *used == uid) && self.claims.take(uid)?.is_ok() {
                 found = Some(uid);
                 break;
@@ -129,6 +135,27 @@ mod tests {
         assert!(users.of(c).unwrap_err().to_string().contains("uid_count"));
         users.forget(a).unwrap();
         assert_eq!((open().of(b).unwrap(), open().of(c).unwrap()), (700_001, 700_000));
+    }
+
+    #[test]
+    fn an_id_that_is_asked_for_is_given_where_it_is_free() {
+        let dir = tempfile::tempdir().unwrap();
+        let users = Users::open(
+            dir.path().join("users.json"),
+            &dir.path().join("claims"),
+            700_000,
+            9,
+        )
+        .unwrap();
+        let [a, b, c] = [1, 2, 3].map(Uuid::from_u128);
+        assert_eq!(users.of_or(a, Some(700_005)).unwrap(), 700_005);
+        assert_eq!(users.of_or(a, Some(700_006)).unwrap(), 700_005, "it has one");
+        assert_eq!(users.of_or(b, Some(700_005)).unwrap(), 700_000, "that is a's");
+        assert_eq!(
+            users.of_or(c, Some(0)).unwrap(),
+            700_001,
+            "that is nobody's to give"
+        );
     }
 
     #[test]

@@ -78,7 +78,8 @@ impl fmt::Display for Exit {
             if self.code.is_some() || self.signal.is_some() {
                 f.write_str(", ")?;
             }
-            f.write_str(note)?;
+            // A reason may be a sentence of its own.
+            f.write_str(note.trim_end_matches('.'))?;
         }
         Ok(())
     }

@@ -59,6 +59,7 @@ fn closes_hit_what_the_filter_names_and_nobody_else() {
         user,
         servers: vec![SERVER],
         credential: credential.map(str::to_owned),
+        issued_until: None,
     };
 
     let (mut ada, mut bob) = open(&stand);
@@ -84,6 +85,19 @@ fn closes_hit_what_the_filter_names_and_nobody_else() {
     assert_eq!(ada.lines(1), ["still here"]);
     assert_eq!(stand.close(&Filter::Socket(list[0].id), Close::EndedByAdmin), 1);
     ada.expect(&[closed(4400, "ended by an administrator"), Seen::End]);
+
+    // One whose access ended before this token was issued.
+    let before = Filter::User {
+        user: ADA,
+        servers: vec![SERVER],
+        credential: None,
+        issued_until: Some(roost_wire::clock::Clock::now(&*stand.clock) - 1),
+    };
+    let mut ada = stand.join(&stand.token());
+    assert_eq!(stand.close(&before, Close::AccessRevoked), 0);
+    stand.print("and here\n");
+    assert_eq!(ada.lines(1), ["and here"]);
+    drop(ada);
 
     let (mut ada, mut bob) = open(&stand);
     let jti = roost_wire::token::token_id(ADA, SERVER, "session 1");

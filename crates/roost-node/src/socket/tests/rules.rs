@@ -82,7 +82,7 @@ fn five_bad_tokens_are_enough() {
 fn a_denied_token_is_refused_and_a_fresh_one_is_not() {
     let stand = Stand::new();
     let denied = stand.token();
-    stand.deny.deny_user(ADA, &[], None).unwrap();
+    stand.deny.deny_user(ADA, &[], None, None).unwrap();
     let mut viewer = stand.open(None);
     viewer.send("auth", &[&denied]);
     viewer.expect(&[seen("jwt error", &["jwt: created too far in past (denylist)"])]);

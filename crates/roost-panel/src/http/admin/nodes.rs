@@ -1,7 +1,7 @@
 //! Nodes.
 
 use crate::{
-    http::{Admin, ApiError, Body, problem::ApiResult},
+    http::{Admin, ApiError, Body, Identity, problem::ApiResult},
     panel::App,
     service::nodes::{self, ConfigSettings},
     store::NodeRow,
@@ -47,6 +47,14 @@ fn shape(node: NodeRow, servers: i64) -> Node {
     }
 }
 
+/// The node inside `roost up` has no address of its own: it is where the panel is.
+fn placed(app: &App, who: &Identity, mut node: Node) -> Node {
+    if node.address.is_empty() && node.name == nodes::LOCAL && app.options.local_listen.is_some() {
+        node.address = who.panel_address(app);
+    }
+    node
+}
+
 fn with_answer(mut node: Node, answer: Option<SystemInfo>) -> Node {
     node.reachable = Some(answer.is_some());
     if let Some(info) = answer {
@@ -57,7 +65,7 @@ fn with_answer(mut node: Node, answer: Option<SystemInfo>) -> Node {
 }
 
 /// All of them; each is asked whether it is there, all at the same time.
-pub(super) async fn list(State(app): State<App>, _: Admin) -> ApiResult<Json<Vec<Node>>> {
+pub(super) async fn list(State(app): State<App>, Admin(who): Admin) -> ApiResult<Json<Vec<Node>>> {
     let counts = app.store.servers_per_node().await?;
     let of = |uuid| {
         counts
@@ -69,7 +77,7 @@ pub(super) async fn list(State(app): State<App>, _: Admin) -> ApiResult<Json<Vec
     let answers = join_all(rows.iter().map(|node| nodes::ask(&app, node))).await;
     let list = rows.into_iter().zip(answers).map(|(node, answer)| {
         let servers = of(node.uuid);
-        with_answer(shape(node, servers), answer)
+        with_answer(placed(&app, &who, shape(node, servers)), answer)
     });
     Ok(Json(list.collect()))
 }
@@ -95,7 +103,7 @@ pub(super) async fn show(
     };
     let servers = app.store.count_servers_of_node(node.uuid).await?;
     let answer = nodes::ask(&app, &node).await;
-    let mut shown = with_answer(shape(node, servers), answer);
+    let mut shown = with_answer(placed(&app, &who, shape(node, servers)), answer);
     shown.token = token;
     Ok(Json(shown))
 }

@@ -56,7 +56,7 @@ fn shape(row: ServerRow, live: live::Live, mut warnings: Vec<String>) -> Server 
             detail.roost.clone().unwrap_or_default(),
         ),
         Err(why) => {
-            warnings.push(format!("Its state is not known: {}", with_full_stop(&why)));
+            warnings.push(format!("Its state is not known. {}", with_full_stop(&why)));
             (None, None, roost_wire::node_api::RoostDetail::default())
         }
     };

@@ -68,6 +68,8 @@ fn declined(status: u16, said: String) -> ApiError {
     let is_offline = status == 417 || words.contains("offline") || words.contains("stopped");
     match status {
         417 | 502 if is_offline => ApiError::new(502, OFFLINE),
+        // Daemons say so of a suspended server, and of nothing else.
+        400 => ApiError::new(409, said),
         409 | 429 | 502 => ApiError::new(status, said),
         _ => ApiError::new(422, said),
     }

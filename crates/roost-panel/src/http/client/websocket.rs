@@ -74,6 +74,7 @@ pub async fn issue(
         actor: &identity.actor(),
         server: &allowed.server,
         access: &allowed.access,
+        as_of: allowed.as_of,
         way: (identity.via != Via::Cli).then_some(&identity.way),
     };
     let body = match credentials::issue(&app, asked).await {

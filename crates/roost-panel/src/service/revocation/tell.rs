@@ -60,6 +60,7 @@ impl Listener {
                 user: row.user_uuid,
                 servers: row.server().into_iter().collect(),
                 credential: row.credential.clone(),
+                issued_until: Some(app.revocations.issued_until(row, app.now())),
             };
             return Ok(app.node_client.deauthorize_user(&self.target, &request).await?);
         }
@@ -78,6 +79,7 @@ impl Listener {
                     user: row.user_uuid,
                     servers: servers.clone(),
                     credential: None,
+                    issued_until: None,
                 };
                 known(app.node_client.deauthorize_user(&self.target, &request).await)?;
                 app.store.credentials_of(row.user_uuid).await?

@@ -44,7 +44,7 @@ on_both_databases! {
         let gone = world.call(Method::DELETE, "/api/admin/servers/lobby/grants/sam").cli().send().await;
         assert!(gone.status.is_success());
         let calls = told(&scene.node, 1, SECOND).await;
-        assert_eq!(calls[0].body, json!({"user": sam, "servers": [scene.server]}));
+        assert_eq!(calls[0].body, json!({"user": sam, "servers": [scene.server], "issued_until": world.panel.app().now()}));
         tokio::time::sleep(Duration::from_millis(100)).await;
         assert_eq!(world.panel.app().store.next_revocation().await.unwrap(), None, "told is told");
     }
@@ -96,7 +96,7 @@ on_both_databases! {
         let store = &world.panel.app().store;
         assert!(store.next_revocation().await.unwrap().is_some());
         world.clock.advance(906_000);
-        world.panel.app().revocations.wake();
+        world.panel.app().revocations.wake(world.panel.app().now());
         tokio::time::sleep(Duration::from_millis(700)).await;
         assert_eq!(store.next_revocation().await.unwrap(), None);
     }

@@ -13,7 +13,7 @@ use crate::{
 };
 use roost_wire::{
     admin_api::NewServer,
-    id::{check_identifier, identifier_from_name},
+    id::{BadIdentifier, check_identifier, identifier_from_name},
     node_api::CreateServer,
     remote::{Pull, Runtime},
 };
@@ -29,8 +29,17 @@ const NAME_TRIES: usize = 1_000;
 /// Makes a server and has its node take it on. If the node does not, nothing is left of it here.
 pub async fn create(app: &App, actor: &Actor, new: &NewServer) -> Result<Changed> {
     let name = check::name(&new.name)?;
-    if let Some(identifier) = &new.identifier {
-        check_identifier(identifier).map_err(|e| ServiceError::Invalid(format!("identifier: {e}.")))?;
+    match (&new.identifier, check_identifier(&name.to_ascii_lowercase())) {
+        (Some(identifier), _) => {
+            check_identifier(identifier).map_err(|e| ServiceError::Invalid(format!("identifier: {e}.")))?;
+        }
+        // What is made of the name would not be what was asked for.
+        (None, Err(error @ (BadIdentifier::LooksLikeUuid | BadIdentifier::Reserved))) => {
+            return Err(ServiceError::Invalid(format!(
+                "name: {error}. Choose another one."
+            )));
+        }
+        (None, _) => {}
     }
     let now = app.now();
     let owner = place::owner(app, actor, new.settings.owner.as_deref()).await?;

@@ -145,5 +145,12 @@ on_both_databases! {
         let shown = world.get("/api/admin/nodes/local").cli().send().await;
         assert_eq!(shown.body["address"], "");
         assert_eq!(shown.body["reachable"], false);
+        let up = world.with(|o| {
+            o.local_listen = "127.0.0.1:9999".parse().ok();
+            o.own_url = Some("http://127.0.0.1:9999".to_owned());
+            o.public_url = None;
+        }).await;
+        let shown = world.get("/api/admin/nodes/local").cli().to(&up).send().await;
+        assert_eq!(shown.body["address"], "http://127.0.0.1:9999", "where the panel is");
     }
 }

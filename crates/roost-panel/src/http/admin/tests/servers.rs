@@ -82,6 +82,11 @@ on_both_databases! {
         }
         let bad_name = json!({"name": " ", "settings": {"command": ["x"]}});
         assert_eq!(world.post("/api/admin/servers", &bad_name).cli().send().await.status, 422);
+        for reserved in ["deadbeef", "DEADBEEF", "websocket", "9dd24623-4a8e-44c7-b0cc-131caba3c220"] {
+            let new = json!({"name": reserved, "settings": {"command": ["x"]}});
+            let answer = world.post("/api/admin/servers", &new).cli().send().await;
+            assert!(answer.status == 422 && answer.message().starts_with("name"), "{answer:?}");
+        }
         let bad_identifier = json!({"name": "x", "identifier": "deadbeef", "settings": {"command": ["x"]}});
         assert_eq!(world.post("/api/admin/servers", &bad_identifier).cli().send().await.status, 422);
         assert_eq!(world.get("/api/admin/servers").cli().send().await.body, json!([]));

@@ -104,7 +104,7 @@ on_both_databases! {
             assert_eq!(answer.status, 502);
             assert_eq!(answer.message(), "Server must be online in order to send commands.");
         }
-        for (status, expected) in [(422, 422), (429, 429), (409, 409), (502, 502), (400, 422)] {
+        for (status, expected) in [(422, 422), (429, 429), (409, 409), (502, 502), (400, 409)] {
             scene.node.answers(move |_| Answer::json(status, &json!({"error": "The server is being installed."})));
             let refused = scene.post("olive", COMMAND, &json!({"command": "x"})).send().await;
             assert_eq!((refused.status.as_u16(), refused.message()), (expected, "The server is being installed."));

@@ -1,7 +1,7 @@
 //! Credentials, row by row as the page and its table say.
 
 use crate::{
-    node_client::stub::{Answer, obedient, system},
+    node_client::stub::{Answer, detail, obedient, system},
     testing::{START, on_both_databases, scene::Scene},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -85,6 +85,21 @@ on_both_databases! {
         assert_eq!(answer.header("roost-origin"), "http://10.0.0.5:8080");
         let answer = world.get(PATH).to(&no_url).cli().send().await;
         assert_eq!(answer.header("roost-origin"), "https://127.0.0.1:8443");
+    }
+
+    async fn a_token_is_as_old_as_the_rights_in_it(world: &World) {
+        let scene = Scene::new(world).await;
+        scene.grant_sam(&["websocket.connect"]).await;
+        let clock = world.clock.clone();
+        scene.node.answers(move |_| {
+            // The node takes its time; meanwhile his rights may end.
+            clock.advance(700);
+            let mut detail = detail("running");
+            detail["roost"] = json!({});
+            Answer::json(200, &detail)
+        });
+        let answer = scene.get("sam", PATH).send().await;
+        assert_eq!(payload(&answer.body["token"])["issued_ms"], START, "{answer:?}");
     }
 
     async fn each_role_gets_its_rights_and_no_more(world: &World) {
