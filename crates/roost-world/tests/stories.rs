@@ -182,7 +182,16 @@ async fn the_terminal_client_comes_back_to_the_line_where_it_was() -> Told {
         .filter_map(|l| l.strip_prefix('L')?.split(' ').next()?.parse().ok())
         .collect();
     ensure!(numbers.len() > 800, "only {} lines", numbers.len());
-    assert_each_once(&numbers)
+    // It began with the last lines of the past.
+    for pair in numbers.windows(2) {
+        ensure!(
+            pair[1] == pair[0] + 1,
+            "line {} is followed by {}",
+            pair[0],
+            pair[1]
+        );
+    }
+    Ok(())
 }
 
 #[tokio::test]
