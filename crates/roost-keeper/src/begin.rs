@@ -7,6 +7,7 @@
 use crate::{
     attach,
     hold::{self, Held, Hold},
+    image,
     place::{self, Place, Record},
     program,
     protocol::VERSION,
@@ -29,6 +30,7 @@ const SPEC_MAX: u64 = 4 << 20;
 /// A keeper from its first instruction to its last. `args` are those behind `keeper`; they tell processes apart for
 /// people and are not read. The spec comes as JSON on standard input, and one [`Answer`] goes out on standard output.
 pub fn main(_args: impl Iterator<Item = OsString>) -> ExitCode {
+    sys::keep_large_buffers_apart();
     let mut text = Vec::new();
     let spec = std::io::stdin()
         .take(SPEC_MAX)
@@ -60,6 +62,7 @@ pub fn main(_args: impl Iterator<Item = OsString>) -> ExitCode {
             drop(spec);
             answer(&ready);
             let_go();
+            image::let_go_of_pages();
             hold.run();
             ExitCode::SUCCESS
         }

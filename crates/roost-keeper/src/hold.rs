@@ -8,6 +8,7 @@
 //! `poll`. How frames look, where output is kept and how a program is started lies in the modules beside this one.
 
 use crate::{
+    image,
     input::{self, Input},
     link::{Gone, Link},
     place::Place,
@@ -279,6 +280,9 @@ impl Hold {
         }
         self.link = Some(link);
         self.handle_frames();
+        // Nothing of the handshake is needed again for days.
+        image::let_go_of_pages();
+        sys::trim_heap();
     }
 
     fn pid(&self) -> u32 {
@@ -308,7 +312,9 @@ impl Hold {
                     refused.map(|why| (id, why))
                 }
                 Ok(Some(NodeFrame::Ack { offset })) => {
-                    self.store.ack(offset);
+                    if self.store.ack(offset) {
+                        sys::trim_heap();
+                    }
                     None
                 }
                 Ok(Some(NodeFrame::Signal { signal, tree })) => {

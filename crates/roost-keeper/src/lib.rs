@@ -20,6 +20,7 @@ pub mod spec;
 mod attach;
 mod begin;
 mod hold;
+mod image;
 mod input;
 mod link;
 mod place;

@@ -81,13 +81,14 @@ impl Store {
         }
     }
 
-    /// Everything before `offset` is safe.
-    pub(crate) fn ack(&mut self, offset: u64) {
+    /// Everything before `offset` is safe. True if that was the last of a backlog, whose memory is free now.
+    pub(crate) fn ack(&mut self, offset: u64) -> bool {
         let offset = offset.min(self.end());
         self.holes.ack(offset);
         self.spool.ack(offset);
         self.memory.ack(offset);
         self.cursor = self.cursor.max(self.first());
+        self.memory.shrink()
     }
 
     /// A node begins to read at `resume`, or at the oldest byte held if that is later.
@@ -121,7 +122,9 @@ impl Store {
 
     /// Moves the oldest quarter of the memory to the spool.
     fn spill(&mut self) {
-        let (mut records, mut newlines, mut count) = (Vec::new(), 0, 0);
+        // Made at its full size, so that it never was a smaller one that leaves a hole in the heap.
+        let mut records = Vec::with_capacity(self.memory_bound / 4 + PIECE_MAX);
+        let (mut newlines, mut count) = (0, 0);
         let mut offsets = self.memory.first()..self.memory.first();
         let mut weight = self.memory.weight();
         for piece in self.memory.pieces() {

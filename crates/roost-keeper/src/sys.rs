@@ -63,6 +63,24 @@ pub(crate) fn exec(program: &CStr, argv: &[&CStr], env: &[&CStr]) -> io::Error {
     io::Error::last_os_error()
 }
 
+/// Has large buffers live outside the heap from now on, so that their memory goes back to the system with them.
+pub(crate) fn keep_large_buffers_apart() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: takes no pointers, and nothing has been allocated by another thread: there is none.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 64 << 10);
+    }
+}
+
+/// Gives back the pages of the heap that hold nothing.
+pub(crate) fn trim_heap() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: takes no pointers and leaves what is allocated where it is.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// Closes every descriptor from `first` on.
 pub(crate) fn close_from(first: RawFd) {
     let from = libc::c_uint::try_from(first).unwrap_or(0);

@@ -3,8 +3,8 @@
 //!
 //!     chatter [--rate LINES_PER_SECOND] [--size BYTES] [--count LINES] [--done TEXT]
 //!
-//! A line is `L<number> <nanoseconds since the epoch> <padding>`. Console: `say TEXT`, `burst N`, `rate N`, `raw HEX`,
-//! `exit CODE`, `abort`, `spawn` (a child that outlives it), `grow MIB`, `stop`.
+//! A line is `L<number> <nanoseconds since the epoch> <padding>`. Console: `say TEXT`, `burst N`, `rate N`, `count`
+//! (says `counted <number of the last line>`), `raw HEX`, `exit CODE`, `abort`, `spawn` (a child that outlives it), `grow MIB`, `stop`.
 
 use std::io::{BufRead, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -92,6 +92,12 @@ fn console(lines: &Mutex<Lines>, rate: &AtomicU64) {
                 }
             }
             "rate" => rate.store(rest.parse().unwrap_or(0), Ordering::Relaxed),
+            "count" => {
+                // Said under the lock: no line comes between the number and its saying.
+                if let Ok(lines) = lines.lock() {
+                    say(&format!("counted {}", lines.next - 1));
+                }
+            }
             "raw" => {
                 let bytes: Vec<u8> =
                     (0..rest.len() / 2).filter_map(|i| u8::from_str_radix(&rest[2 * i..2 * i + 2], 16).ok()).collect();

@@ -5,6 +5,10 @@ use std::{borrow::Cow, collections::VecDeque};
 
 /// What a piece costs beside its bytes, roughly.
 const PIECE_OVERHEAD: usize = size_of::<Piece>();
+/// The ring grows by this much, and not by its own size: a keeper's memory is counted.
+const STEP: usize = 32 << 10;
+/// Above this it shrinks again once it is empty.
+const CALM: usize = 4 * STEP;
 
 /// Bytes that were read in the same millisecond.
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +69,9 @@ impl Memory {
     pub(super) fn append(&mut self, time_ms: i64, bytes: &[u8]) {
         let (length, lines) = (u32::try_from(bytes.len()).unwrap_or(u32::MAX), newlines(bytes));
         let end = self.end();
+        if self.bytes.capacity() - self.bytes.len() < bytes.len() {
+            self.bytes.reserve_exact(bytes.len().max(STEP));
+        }
         self.bytes.extend(bytes);
         match self.pieces.back_mut() {
             Some(last) if last.time_ms == time_ms && last.length as usize + bytes.len() <= PIECE_MAX => {
@@ -72,12 +79,17 @@ impl Memory {
                 last.newlines += lines;
             }
             _ if length == 0 => {}
-            _ => self.pieces.push_back(Piece {
-                offset: end,
-                time_ms,
-                length,
-                newlines: lines,
-            }),
+            _ => {
+                if self.pieces.len() == self.pieces.capacity() {
+                    self.pieces.reserve_exact(STEP / PIECE_OVERHEAD);
+                }
+                self.pieces.push_back(Piece {
+                    offset: end,
+                    time_ms,
+                    length,
+                    newlines: lines,
+                });
+            }
         }
     }
 
@@ -145,5 +157,15 @@ impl Memory {
                 .map(|byte| u32::from(*byte == b'\n'))
                 .sum();
         }
+    }
+
+    /// Gives back the room of a backlog, once that is gone. True if there was one.
+    pub(super) fn shrink(&mut self) -> bool {
+        let was_large = self.bytes.is_empty() && self.bytes.capacity() > CALM;
+        if was_large {
+            self.bytes.shrink_to(STEP);
+            self.pieces.shrink_to(STEP / PIECE_OVERHEAD);
+        }
+        was_large
     }
 }

@@ -125,12 +125,6 @@ impl Inbox {
         std::mem::swap(&mut *self.lock(), old);
     }
 
-    /// Stops the ringing.
-    pub(super) fn quiet(&self) {
-        let mut count = [0; 8];
-        let _ = rustix::io::read(&self.bell, &mut count);
-    }
-
     fn lock(&self) -> MutexGuard<'_, Mail> {
         self.mail.lock().unwrap_or_else(PoisonError::into_inner)
     }

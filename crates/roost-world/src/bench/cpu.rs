@@ -47,11 +47,13 @@ pub fn resident_bytes(pid: u32) -> anyhow::Result<u64> {
     field(&format!("/proc/{pid}/status"), "VmRSS:")
 }
 
-/// Private bytes of a process: those that it has written, and those of its program's file that no other process has in
-/// use just now.
+/// Private bytes of a process, and those among them that are of no file: the others are pages of its program that no
+/// other process has in use just now.
 pub fn private_bytes(pid: u32) -> anyhow::Result<(u64, u64)> {
     let file = format!("/proc/{pid}/smaps_rollup");
-    Ok((field(&file, "Private_Dirty:")?, field(&file, "Private_Clean:")?))
+    // A file that was written a moment ago counts as dirty, though nobody writes to it any more.
+    let private = field(&file, "Private_Dirty:")? + field(&file, "Private_Clean:")?;
+    Ok((private, field(&file, "Anonymous:")?))
 }
 
 fn field(file: &str, name: &str) -> anyhow::Result<u64> {

@@ -2,7 +2,6 @@
 //! where nothing else is done.
 
 use super::{Seen, cpu, swarm::Swarm};
-use rustix::event::epoll;
 use std::{
     io::Write,
     net::{TcpListener, TcpStream},
@@ -65,25 +64,14 @@ fn write_all(
     cpu: &AtomicU64,
     delivered: &AtomicU64,
 ) {
-    let Ok(timer) = epoll::create(epoll::CreateFlags::CLOEXEC) else {
-        return;
-    };
     let padding = ".".repeat(size);
     let (begun, cpu_before) = (Instant::now(), cpu::thread_nanos());
     let (mut number, mut next) = (0_u64, Instant::now() + tick);
-    let mut nothing = Vec::with_capacity(1);
     while !stop.load(Ordering::Relaxed) {
         let left = next.saturating_duration_since(Instant::now());
         if !left.is_zero() {
-            let timeout = rustix::time::Timespec {
-                tv_sec: 0,
-                tv_nsec: i64::from(left.subsec_nanos()),
-            };
-            let _ = epoll::wait(
-                &timer,
-                rustix::buffer::spare_capacity(&mut nothing),
-                Some(&timeout),
-            );
+            // Not by epoll, which may wait in whole milliseconds only.
+            std::thread::sleep(left);
             continue;
         }
         next += tick;
@@ -98,6 +86,9 @@ fn write_all(
                 &[&line],
             ));
             delivered.fetch_add(sockets.len() as u64, Ordering::Relaxed);
+        }
+        if frames.is_empty() {
+            continue;
         }
         for socket in &mut sockets {
             let _ = socket.write(&frames);

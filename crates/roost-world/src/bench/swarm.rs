@@ -12,6 +12,8 @@ use std::{
 
 /// In front of each line in a classic frame.
 const PREFIX: &[u8] = b"{\"event\":\"console output\",\"args\":[\"L";
+/// The same before what `count` has the server say.
+const COUNTED: &[u8] = b"{\"event\":\"console output\",\"args\":[\"counted ";
 /// Every so many lines of a viewer, its latency is taken.
 const SAMPLE: u64 = 7;
 /// Sockets by one token: a session may hold 500 on a server.
@@ -21,6 +23,8 @@ struct Viewer {
     stream: TcpStream,
     rest: Vec<u8>,
     next: Option<u64>,
+    /// The server's own word on how many lines it has written.
+    told: Option<u64>,
 }
 
 /// The viewers.
@@ -89,6 +93,7 @@ impl Swarm {
             stream,
             rest,
             next: None,
+            told: None,
         });
         Ok(())
     }
@@ -103,15 +108,56 @@ impl Swarm {
 
     /// Reads for this long.
     pub fn watch(&mut self, time: Duration) -> anyhow::Result<Seen> {
-        self.watch_until(time, u64::MAX)
+        let mut seen = Seen::default();
+        self.read_while(time, &mut seen, |_, _| true)?;
+        seen.latency_us.sort_unstable();
+        Ok(seen)
     }
 
     /// Reads until this many lines came, for at most this long.
     pub fn watch_until(&mut self, time: Duration, lines: u64) -> anyhow::Result<Seen> {
         let mut seen = Seen::default();
+        self.read_while(time, &mut seen, |_, seen| seen.lines < lines)?;
+        seen.latency_us.sort_unstable();
+        Ok(seen)
+    }
+
+    /// Reads for this long, then has the server stop and say how many lines it has written, and reads on until every
+    /// viewer has all of them, or for `patience` more. Gives what was seen and how many lines were due from where each
+    /// viewer stood, all viewers together.
+    pub fn watch_exactly(&mut self, time: Duration, patience: Duration) -> anyhow::Result<(Seen, u64)> {
+        let mut seen = Seen::default();
+        let mut from = Vec::with_capacity(self.viewers.len());
+        for viewer in &mut self.viewers {
+            viewer.told = None;
+            from.push(viewer.next.context("a viewer has seen no line yet")?);
+        }
+        self.read_while(time, &mut seen, |_, _| true)?;
+        self.command("rate 0")?;
+        self.command("count")?;
+        self.read_while(patience, &mut seen, |viewers, _| {
+            viewers.iter().any(|v| v.told.is_none())
+        })?;
+        let last = self.viewers.iter().find_map(|v| v.told);
+        let last = last.context("no viewer was told how many lines there are")?;
+        for viewer in &self.viewers {
+            // Its end is missing, which the numbers of the lines can't show.
+            seen.faults += (last + 1).saturating_sub(viewer.next.unwrap_or(0));
+        }
+        let due = from.iter().map(|from| (last + 1).saturating_sub(*from)).sum();
+        seen.latency_us.sort_unstable();
+        Ok((seen, due))
+    }
+
+    fn read_while(
+        &mut self,
+        time: Duration,
+        seen: &mut Seen,
+        goes_on: impl Fn(&[Viewer], &Seen) -> bool,
+    ) -> anyhow::Result<()> {
         let until = Instant::now() + time;
         let mut ready = Vec::with_capacity(1024);
-        while seen.lines < lines {
+        while goes_on(&self.viewers, seen) {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
@@ -131,11 +177,10 @@ impl Swarm {
             }
             for event in &ready {
                 let at = event.data.u64() as usize;
-                read(&mut self.viewers[at], &mut self.buffer, &mut seen)?;
+                read(&mut self.viewers[at], &mut self.buffer, seen)?;
             }
         }
-        seen.latency_us.sort_unstable();
-        Ok(seen)
+        Ok(())
     }
 }
 
@@ -189,6 +234,9 @@ fn frame(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
 
 fn line(payload: &[u8], viewer: &mut Viewer, now: u64, seen: &mut Seen) {
     let Some(text) = payload.strip_prefix(PREFIX) else {
+        if let Some(text) = payload.strip_prefix(COUNTED) {
+            viewer.told = Some(digits(text).0);
+        }
         return;
     };
     let (number, rest) = digits(text);
