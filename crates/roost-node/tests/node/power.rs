@@ -147,5 +147,13 @@ pub async fn a_deleted_server_leaves_nothing() {
     house.until_text(uuid, "up").await;
     assert_eq!(house.send("DELETE", &path(uuid, ""), Value::Null).await.0, 204);
     assert!(given.exists());
+    // One that was made for an engine that is not there.
+    let server = shell(uuid, "", |server| {
+        server["settings"]["container"] = json!({"image": "nowhere"});
+        server["settings"]["roost"]["runtime"] = json!("docker");
+    });
+    house.create(&panel, uuid, server).await;
+    let (status, answer) = house.send("DELETE", &path(uuid, ""), Value::Null).await;
+    assert_eq!(status, 204, "{answer}");
     house.end().await;
 }
