@@ -9,6 +9,8 @@ pub mod login;
 pub mod node;
 pub mod server;
 pub mod server_options;
+mod server_power;
+mod server_view;
 pub mod socket;
 pub mod when;
 

@@ -98,6 +98,11 @@ impl Failure {
         }
     }
 
+    /// Whether it is for administrators, or for somebody else.
+    pub fn is_forbidden(&self) -> bool {
+        self.status == Some(403)
+    }
+
     /// Prints it to stderr and gives the exit code.
     #[expect(clippy::print_stderr, reason = "the command line's own error output")]
     pub fn report(&self, json: bool) -> ExitCode {

@@ -1,6 +1,6 @@
 //! `roost server`, all but its history.
 
-use super::{Context, confirm, history, server_options};
+use super::{Context, confirm, history, server_options, server_power, server_view, server_view::View};
 use crate::{
     args::Server as Verb,
     client::segment,
@@ -11,7 +11,6 @@ use roost_wire::{
     admin_api::{Grant, GrantRequest, NewServer, Server, ServerSettings},
     power::{PowerAction, PowerState},
 };
-use std::time::{Duration, Instant};
 
 /// Runs one verb.
 pub async fn run(verb: Verb, cx: &Context) -> Result<(), Failure> {
@@ -26,7 +25,12 @@ pub async fn run(verb: Verb, cx: &Context) -> Result<(), Failure> {
             let mut server: Server = cx.panel.post("/api/admin/servers", &new).await?;
             if start {
                 let warnings = std::mem::take(&mut server.warnings);
-                server = settled(&server.identifier, PowerAction::Start, &server, cx).await?;
+                let before = View::of(server);
+                let after =
+                    server_power::settled(&before.identifier, PowerAction::Start, &before, cx).await?;
+                server = *after
+                    .server
+                    .ok_or_else(|| Failure::new("the panel does not show the server"))?;
                 for warning in warnings {
                     if !server.warnings.contains(&warning) {
                         server.warnings.push(warning);
@@ -55,13 +59,16 @@ pub async fn run(verb: Verb, cx: &Context) -> Result<(), Failure> {
         }
         Verb::List => list(cx).await,
         Verb::Show(name) => {
-            let server: Server = cx.panel.get(&admin(&name.server, "")).await?;
-            cx.out.value(&server, show)
+            let server: Result<Server, Failure> = cx.panel.get(&admin(&name.server, "")).await;
+            match server {
+                Err(failure) if failure.is_forbidden() => server_view::show_own(&name.server, cx).await,
+                other => cx.out.value(&other?, show),
+            }
         }
-        Verb::Start(name) => power(&name.server, PowerAction::Start, cx).await,
-        Verb::Stop(name) => power(&name.server, PowerAction::Stop, cx).await,
-        Verb::Restart(name) => power(&name.server, PowerAction::Restart, cx).await,
-        Verb::Kill(name) => power(&name.server, PowerAction::Kill, cx).await,
+        Verb::Start(name) => server_power::act(&name.server, PowerAction::Start, cx).await,
+        Verb::Stop(name) => server_power::act(&name.server, PowerAction::Stop, cx).await,
+        Verb::Restart(name) => server_power::act(&name.server, PowerAction::Restart, cx).await,
+        Verb::Kill(name) => server_power::act(&name.server, PowerAction::Kill, cx).await,
         Verb::Suspend(name) => {
             let server: Server = cx
                 .panel
@@ -133,7 +140,10 @@ pub async fn run(verb: Verb, cx: &Context) -> Result<(), Failure> {
 }
 
 async fn list(cx: &Context) -> Result<(), Failure> {
-    let servers: Vec<Server> = cx.panel.get("/api/admin/servers").await?;
+    let servers: Vec<Server> = match cx.panel.get("/api/admin/servers").await {
+        Err(failure) if failure.is_forbidden() => return server_view::list_own(cx).await,
+        other => other?,
+    };
     if servers.is_empty() && !cx.out.json {
         return cx.out.line("No servers yet. Make one: roost server create my-server --command './start.sh' --dir /srv/game --start");
     }
@@ -159,87 +169,6 @@ async fn list(cx: &Context) -> Result<(), Failure> {
     )
 }
 
-/// Asks for a power action and stays until the state has settled, so that a script can go on.
-async fn power(server: &str, action: PowerAction, cx: &Context) -> Result<(), Failure> {
-    let path = format!("/api/client/servers/{}/power", segment(server));
-    let before: Server = cx.panel.get(&admin(server, "")).await?;
-    let _: serde_json::Value = cx
-        .panel
-        .post(&path, &serde_json::json!({"signal": action}))
-        .await
-        .map_err(|failure| failure.about_server(server))?;
-    let now = settled(server, action, &before, cx).await?;
-    let state = now.state.unwrap_or_default();
-    let wanted = match action {
-        PowerAction::Start | PowerAction::Restart => {
-            matches!(state, PowerState::Running | PowerState::Starting)
-        }
-        PowerAction::Stop | PowerAction::Kill => state == PowerState::Offline,
-    };
-    if !wanted {
-        let why = now
-            .last_exit
-            .as_ref()
-            .map(|e| format!(" {e}"))
-            .unwrap_or_default();
-        return Err(Failure::new(format!(
-            "{} is {state}.{why} {}",
-            now.identifier,
-            who_says_more(&now, cx).await
-        )));
-    }
-    cx.out.done(
-        &format!("{} is {state}.", now.identifier),
-        serde_json::json!({"server": now.identifier, "state": state}),
-    )
-}
-
-/// Where to read why a server does not do what it should.
-async fn who_says_more(server: &Server, cx: &Context) -> String {
-    let id = &server.identifier;
-    let logs = format!("/api/client/servers/{}/logs?lines=1", segment(id));
-    match cx.panel.send(http::Method::GET, &logs, None).await {
-        // Stock daemons keep no history, and tell nobody but their own log why they did nothing.
-        Ok(answer) if answer.status == 501 => format!(
-            "Why, the log of its node's daemon says ({}).",
-            or_dash(server.node.as_deref())
-        ),
-        _ => format!("Its console says more: roost server logs {id}"),
-    }
-}
-
-/// The server once a power action has done what it can, or patience is over.
-async fn settled(
-    server: &str,
-    action: PowerAction,
-    before: &Server,
-    cx: &Context,
-) -> Result<Server, Failure> {
-    let patience = match action {
-        PowerAction::Start => Duration::from_secs(20),
-        PowerAction::Kill => Duration::from_secs(15),
-        PowerAction::Stop | PowerAction::Restart => Duration::from_secs(before.stop_timeout + 20),
-    };
-    let begun = Instant::now();
-    let mut left_old_state = !matches!(action, PowerAction::Restart);
-    loop {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        let now: Server = cx.panel.get(&admin(server, "")).await?;
-        let state = now.state.unwrap_or_default();
-        left_old_state |= state != PowerState::Running || now.pid != before.pid;
-        let settled = match action {
-            PowerAction::Start | PowerAction::Restart => {
-                let failed = state == PowerState::Offline && begun.elapsed() > Duration::from_secs(2);
-                left_old_state && (state == PowerState::Running || failed)
-            }
-            PowerAction::Stop | PowerAction::Kill => state == PowerState::Offline,
-        };
-        if settled || begun.elapsed() > patience {
-            return Ok(now);
-        }
-    }
-}
-
 /// As `--command` takes it.
 fn command(server: &Server) -> String {
     let words = server.command.iter().map(String::as_str);
@@ -247,7 +176,7 @@ fn command(server: &Server) -> String {
 }
 
 /// A path of the admin API.
-fn admin(server: &str, rest: &str) -> String {
+pub(super) fn admin(server: &str, rest: &str) -> String {
     format!("/api/admin/servers/{}{rest}", segment(server))
 }
 
