@@ -27,7 +27,9 @@ export async function openBrowser() {
     console.error('No browser found. On Debian: apt-get install chromium; or set CHROMIUM to one.');
     process.exit(2);
   }
-  return chromium.launch({ executablePath: path, args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'] });
+  // A page that came out of a folder may not speak to this machine otherwise.
+  const local = process.env.DIST ? ['--disable-features=LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests'] : [];
+  return chromium.launch({ executablePath: path, args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking', ...local] });
 }
 
 /** A page with the words of this console. */
@@ -95,6 +97,17 @@ export class Viewer {
     await this.page.click('button[title^="Copy"]');
     await until('the copy button says that it copied', async () => (await notes.innerText()).includes('copied'));
     return (await this.page.evaluate(() => navigator.clipboard.readText())).split('\n').map((line) => line.trimEnd());
+  }
+
+  /** The rows in sight, as they are drawn. */
+  rows() {
+    return this.page.locator('.xterm-rows > div').evaluateAll((rows) => rows.map((row) => row.textContent.trimEnd()));
+  }
+
+  /** Scrolls with the keys that a person would press in the output. */
+  async press(key) {
+    await this.page.locator('.xterm-helper-textarea').focus();
+    await this.page.keyboard.press(key);
   }
 
   async sees(text, seconds = 10) {

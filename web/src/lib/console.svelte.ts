@@ -12,7 +12,8 @@ import { Poller } from './poller';
 import { systemClock } from './socket/clock';
 import type { PowerAction, PowerState, Stats } from './socket/events';
 import type { Gap, Line, Pager, Presence } from './socket/output';
-import { ConsoleSession, type Connection, type Notice, type SocketLike } from './socket/session';
+import type { Connection, Notice, SocketLike } from './socket/parts';
+import { ConsoleSession } from './socket/session';
 import type { Mark } from './terminal/rows';
 
 /** What the terminal has to offer. */

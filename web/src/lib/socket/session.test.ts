@@ -2,7 +2,8 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { ManualClock, settle } from './clock';
 import type { PowerState, Stats } from './events';
 import type { Pager, Presence } from './output';
-import { ConsoleSession, type Connection, type Credentials, type Notice, type SocketLike } from './session';
+import type { Connection, Credentials, Notice, SocketLike } from './parts';
+import { ConsoleSession } from './session';
 
 /** The node's end of a socket, moved by hand. */
 class FakeSocket implements SocketLike {
