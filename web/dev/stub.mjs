@@ -118,8 +118,9 @@ const floorOf = (s, who) => (users.has(who) ? s.floor : 0);
 function blocks(s, from, to, floor) {
   const found = [];
   for (let seq = Math.max(from, floor + 1); seq < to; seq += 1) {
-    const { time, text, source } = s.log[seq - 1];
-    if (found.at(-1)?.source !== source) found.push({ source, seq, lines: [] });
+    const { time, text, source, gone } = s.log[seq - 1];
+    if (gone) continue;
+    if (found.at(-1)?.source !== source || s.log[seq - 2]?.gone) found.push({ source, seq, lines: [] });
     found.at(-1).lines.push([time, text]);
   }
   return found;
@@ -253,7 +254,7 @@ function stub(action, query, res) {
   else if (action === 'gap') {
     const count = Number(query.get('lines'));
     const after = servers[0].log.length;
-    for (let i = 0; i < count; i += 1) servers[0].log.push({ time: 0, text: '', source: 'output' });
+    for (let i = 0; i < count; i += 1) servers[0].log.push({ time: 0, text: '', source: 'output', gone: true });
     each(servers[0], (v1) => v1 && ['gap', { after, count, reason: query.get('reason') }]);
   } else if (action === 'daemon') tell(null, 'daemon message', text);
   else if (action === 'event') tell(null, query.get('name'), ...query.getAll('arg'));

@@ -16,6 +16,7 @@ import { Terminal } from '@xterm/xterm';
 import type { Gap, Line, Pager } from '../socket/output';
 import { keyHandler, openLink, webTarget } from './controls';
 import { harmless } from './filter';
+import { rowAt, textOf, writtenRows, yOfRow } from './layout';
 import { drawMark } from './marks';
 import { MATCH, PALETTES } from './palette';
 import { isLine, RowWriter, type Item, type Mark } from './rows';
@@ -89,6 +90,8 @@ export class TerminalScreen {
   #unseen = 0;
   #look: ScreenLook;
   #disposed = false;
+  /** What has the terminal for itself, one after the other. */
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(
     element: HTMLElement,
@@ -121,10 +124,8 @@ export class TerminalScreen {
     this.#terminal.loadAddon(new WebLinksAddon((_, uri) => openLink(uri), { hover: (_, uri) => events.link(webTarget(uri)), leave: () => events.link(null) }));
     this.#terminal.open(element);
     this.#terminal.attachCustomKeyEventHandler(keyHandler(this.#terminal, { wantsSearch: () => events.wantsSearch(), copied: () => events.copied(), lookedUp: () => this.#lookedUp() }));
-    this.#terminal.attachCustomWheelEventHandler((event) => {
-      if (event.deltaY < 0) this.#lookedUp();
-      return true;
-    });
+    // At the very top a wheel scrolls nothing, and xterm says nothing.
+    element.addEventListener('wheel', (event) => event.deltaY < 0 && this.#lookedUp(), { passive: true, capture: true });
     this.#terminal.onScroll(() => this.#scrolled());
     this.#terminal.onWriteParsed(() => this.#scrolled());
     this.#search.onDidChangeResults(({ resultIndex, resultCount }) => events.matches(resultIndex, resultCount));
@@ -223,15 +224,7 @@ export class TerminalScreen {
   /** What is selected, or else everything that can be scrolled to. */
   text(): { text: string; selected: boolean } {
     if (this.#terminal.hasSelection()) return { text: this.#terminal.getSelection(), selected: true };
-    const buffer = this.#terminal.buffer.active;
-    let text = '';
-    for (let y = 0; y < buffer.length; y += 1) {
-      const row = buffer.getLine(y);
-      if (!row) continue;
-      if (y > 0 && !row.isWrapped) text += '\n';
-      text += row.translateToString(!buffer.getLine(y + 1)?.isWrapped);
-    }
-    return { text: `${text.trimEnd()}\n`, selected: false };
+    return { text: textOf(this.#terminal.buffer.active), selected: false };
   }
 
   #add(...items: (Item | { gap: Gap })[]): void {
@@ -307,7 +300,7 @@ export class TerminalScreen {
 
   #scrolled(): void {
     // While it is written anew, its place means nothing.
-    if (this.#busy) return;
+    if (this.#busy || this.#jumping) return;
     const reading = this.#transcript.detached || !this.#atBottom();
     if (reading !== this.#reading) {
       this.#reading = reading;
@@ -326,7 +319,7 @@ export class TerminalScreen {
 
   /** While somebody reads, the terminal drops no row by itself: all that is kept has its place. */
   #bound(): void {
-    const rows = this.#reading && this.#pager ? PAGED.read + Math.ceil(PAGED.chars / this.#terminal.cols) : this.#followedRows;
+    const rows = this.#reading && this.#pager ? PAGED.read + Math.ceil((2 * PAGED.chars) / this.#terminal.cols) : this.#followedRows;
     if (this.#terminal.options.scrollback !== rows) this.#terminal.options.scrollback = rows;
   }
 
@@ -342,18 +335,18 @@ export class TerminalScreen {
     // The terminal may have dropped rows that are still kept.
     await this.#alone(() => this.#keepWhatIsShown());
     const before = this.#transcript.olderThan;
-    const page = before === null ? 'There is nothing above.' : await this.#pager(before, PAGE_LINES);
+    const page = before === null ? null : await this.#pager(before, PAGE_LINES);
     if (this.#disposed) return;
     if (typeof page === 'string') {
       this.#pagesFrom = Date.now() + PAGE_PAUSE_MS;
       this.events.trouble(page);
-    } else if (before !== null) {
+    } else if (page !== null && before !== null) {
       await this.#rewrite(() => this.#transcript.prepend(before, page));
     }
     this.#loading = false;
     this.events.loading(false);
     // Where all lines of a page were none for this viewer, the next one is asked for.
-    if (typeof page !== 'string' && page.lines.length === 0) this.#lookedUp();
+    if (typeof page === 'object' && page?.lines.length === 0) this.#lookedUp();
   }
 
   async #jump(): Promise<void> {
@@ -373,20 +366,23 @@ export class TerminalScreen {
   }
 
   /** Runs `act` when all that was written is in the terminal's rows, and nothing else comes in between. */
-  #turn: Promise<unknown> = Promise.resolve();
   #alone(act: () => void | Promise<void>): Promise<void> {
     const turn = this.#turn.then(async () => {
       if (this.#disposed) return;
       if (!this.#jumping && !this.#stale) this.#flush();
       this.#busy = true;
-      await this.#written();
-      if (!this.#disposed) await act();
-      this.#busy = false;
+      try {
+        await this.#written();
+        if (!this.#disposed) await act();
+      } finally {
+        this.#busy = false;
+      }
       if (this.#disposed) return;
       this.#scrolled();
       if (this.#stale || this.#pending.length > 0) this.#soon();
     });
-    this.#turn = turn;
+    // A mistake in one turn is reported by whoever waits for it, and is not the next one's.
+    this.#turn = turn.catch(() => undefined);
     return turn;
   }
 
@@ -412,7 +408,7 @@ export class TerminalScreen {
       this.#hasTail = this.#transcript.detached;
       if (this.#hasTail) this.#write([DETACHED]);
       await this.#written();
-      if (anchor) this.#terminal.scrollToLine(this.#yOfRow(this.#rowOf(anchor.item)) + anchor.offset);
+      if (anchor) this.#terminal.scrollToLine(this.#yOf(anchor.item) + anchor.offset);
       else this.#terminal.scrollToBottom();
       await this.#written(SHOW);
       this.#terminal.options.screenReaderMode = this.#look.screenReader;
@@ -422,46 +418,20 @@ export class TerminalScreen {
   /** The item at the upper edge, and how many rows of it are above. */
   #anchor(): { item: Item; offset: number } | null {
     this.#keepWhatIsShown();
-    const buffer = this.#terminal.buffer.active;
     const extra = this.#rows() - this.#transcript.rows();
-    let row = -1;
-    let offset = 0;
-    for (let y = 0; y <= buffer.viewportY; y += 1) {
-      if (buffer.getLine(y)?.isWrapped) offset += 1;
-      else {
-        row += 1;
-        offset = 0;
-      }
-    }
+    const { row, offset } = rowAt(this.#terminal.buffer.active, this.#terminal.buffer.active.viewportY);
     const item = this.#transcript.items[this.#transcript.itemOfRow(Math.max(0, row - extra))];
     return item ? { item, offset: row < extra ? 0 : offset } : null;
   }
 
-  #rowOf(item: Item): number {
-    return Math.max(0, this.#transcript.rowOfItem(Math.max(0, this.#transcript.items.indexOf(item))));
+  #yOf(item: Item): number {
+    const row = this.#transcript.rowOfItem(Math.max(0, this.#transcript.items.indexOf(item)));
+    return yOfRow(this.#terminal.buffer.active, Math.max(0, row));
   }
 
-  /** Where a row begins. */
-  #yOfRow(row: number): number {
-    const buffer = this.#terminal.buffer.active;
-    let at = -1;
-    for (let y = 0; y < buffer.length; y += 1) {
-      if (!buffer.getLine(y)?.isWrapped) at += 1;
-      if (at === row) return y;
-    }
-    return buffer.baseY;
-  }
-
-  /** Rows of items in the terminal, a wrapped one counted once. */
+  /** Rows of items in the terminal. */
   #rows(): number {
-    const buffer = this.#terminal.buffer.active;
-    const end = buffer.baseY + buffer.cursorY;
-    // Without a line end, the cursor stands in a row that counts.
-    let rows = this.#writer.isOpen ? 1 : 0;
-    let y = end;
-    while (rows > 0 && y > 0 && buffer.getLine(y)?.isWrapped) y -= 1;
-    for (y -= 1; y >= 0; y -= 1) if (!buffer.getLine(y)?.isWrapped) rows += 1;
-    return rows - (this.#hasTail ? 1 : 0);
+    return writtenRows(this.#terminal.buffer.active, this.#writer.isOpen) - (this.#hasTail ? 1 : 0);
   }
 
   #keepWhatIsShown(): void {
