@@ -104,6 +104,30 @@ export class Viewer {
     return this.page.locator('.xterm-rows > div').evaluateAll((rows) => rows.map((row) => row.textContent.trimEnd()));
   }
 
+  /** Looks at each frame that is drawn from now on: which first rows were seen, and how many frames were empty. */
+  async watchFrames() {
+    await this.page.evaluate(() => {
+      const seen = { first: new Set(), empty: 0 };
+      globalThis.framesSeen = seen;
+      const look = () => {
+        if (globalThis.framesSeen !== seen) return;
+        const rows = [...document.querySelectorAll('.xterm-rows > div')].map((row) => row.textContent.trimEnd());
+        seen.first.add(rows[0]);
+        if (rows.every((row) => row === '')) seen.empty += 1;
+        requestAnimationFrame(look);
+      };
+      requestAnimationFrame(look);
+    });
+  }
+
+  async framesSeen() {
+    return this.page.evaluate(() => {
+      const { first, empty } = globalThis.framesSeen;
+      globalThis.framesSeen = undefined;
+      return { first: [...first], empty };
+    });
+  }
+
   /** Scrolls with the keys that a person would press in the output. */
   async press(key) {
     await this.page.locator('.xterm-helper-textarea').focus();
