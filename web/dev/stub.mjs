@@ -306,7 +306,7 @@ http.on('upgrade', (req, socket, head) => {
         const floor = floorOf(s, viewers.get(ws)?.user);
         const from = Math.max(floor + 1, first.before - first.lines);
         const page = { from, begin: from === floor + 1, gap: null, blocks: blocks(s, from, first.before, floor) };
-        setTimeout(() => send('page', second, page), 400);
+        setTimeout(() => send("page", second, page), Number(process.env.PAGE_MS ?? 400));
       } else if (event === 'send command') {
         if (s.state === 'offline') refuse(second, 'offline', 'The server is offline. Start it first.');
         else {

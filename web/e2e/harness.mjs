@@ -101,7 +101,7 @@ export class Viewer {
 
   /** The rows in sight, as they are drawn. */
   rows() {
-    return this.page.locator('.xterm-rows > div').evaluateAll((rows) => rows.map((row) => row.textContent.trimEnd()));
+    return this.page.locator('.xterm-rows').first().locator('> div').evaluateAll((rows) => rows.map((row) => row.textContent.trimEnd()));
   }
 
   /** Looks at each frame that is drawn from now on: which first rows were seen, and how many frames were empty. */
@@ -111,7 +111,9 @@ export class Viewer {
       globalThis.framesSeen = seen;
       const look = () => {
         if (globalThis.framesSeen !== seen) return;
-        const rows = [...document.querySelectorAll('.xterm-rows > div')].map((row) => row.textContent.trimEnd());
+        // While the terminal writes itself anew, a still picture stands before it.
+        const drawn = document.querySelector('.console-cover .xterm-rows') ?? document.querySelector('.xterm-rows');
+        const rows = [...drawn.children].map((row) => row.textContent.trimEnd());
         seen.first.add(rows[0]);
         if (rows.every((row) => row === '')) seen.empty += 1;
         requestAnimationFrame(look);

@@ -17,7 +17,7 @@ import type { Gap, Line, Pager } from '../socket/output';
 import { keyHandler, openLink, webTarget } from './controls';
 import { harmless } from './filter';
 import { rowAt, textOf, writtenRows, yOfRow } from './layout';
-import { drawMark } from './marks';
+import { cover, drawMark } from './marks';
 import { MATCH, PALETTES } from './palette';
 import { isLine, RowWriter, type Item, type Mark } from './rows';
 import { PAGED, Transcript, UNPAGED } from './transcript';
@@ -401,6 +401,7 @@ export class TerminalScreen {
       this.#writer = new RowWriter(this.#look.times, Date.now);
       // A reader's voice would read all of it.
       this.#terminal.options.screenReaderMode = false;
+      const uncover = cover(this.#terminal);
       await this.#written(HOLD + CLEAR);
       this.#reading = !follows || this.#transcript.detached;
       this.#bound();
@@ -411,6 +412,7 @@ export class TerminalScreen {
       if (anchor) this.#terminal.scrollToLine(this.#yOf(anchor.item) + anchor.offset);
       else this.#terminal.scrollToBottom();
       await this.#written(SHOW);
+      uncover();
       this.#terminal.options.screenReaderMode = this.#look.screenReader;
     });
   }
