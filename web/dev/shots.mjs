@@ -42,6 +42,53 @@ const pages = {
       await page.waitForTimeout(400);
     },
   },
+  server_v1: {
+    window: true,
+    path: '/server/lobby',
+    wait: 1200,
+    async act(page) {
+      await stub('typed?user=grace&text=say%20hello%20everybody');
+      await stub('say?text=%5BServer%5D%20hello%20everybody');
+      await stub('gap?lines=40&reason=retention');
+      await stub('say?text=a%20line%20after%20the%20gap');
+      await page.click('button[title^="Times"]');
+      await page.waitForTimeout(300);
+      await page.locator('.watchers button').click();
+    },
+  },
+  server_refused: {
+    path: '/server/freeciv',
+    wait: 1200,
+    async act(page) {
+      await page.fill('#command', 'save-all');
+      await page.press('#command', 'Enter');
+    },
+  },
+  server_scrolled: {
+    window: true,
+    path: '/server/lobby',
+    wait: 800,
+    async act(page) {
+      await stub('long?lines=1500');
+      await page.reload();
+      await page.waitForTimeout(1500);
+      await page.locator('.xterm textarea').focus();
+      await page.keyboard.press('Home');
+      await stub('say?text=news');
+      await page.waitForTimeout(150);
+    },
+  },
+  server_beginning: {
+    window: true,
+    path: '/server/survival',
+    wait: 1200,
+    async act(page) {
+      await page.locator('.xterm textarea').focus();
+      await page.keyboard.press('Home');
+      await page.waitForTimeout(700);
+      await page.keyboard.press('Home');
+    },
+  },
   server_ended: {
     path: '/server/lobby',
     wait: 1200,

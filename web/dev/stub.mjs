@@ -5,7 +5,10 @@
 //
 // It also plays along with web/e2e, so that its stories can be written before there is a Roost to run them against.
 //
-// `POST /stub/{action}` moves it: say?text=, daemon?text=, cut?code=&reason=, away?on=, limit?seconds=.
+// It speaks `roost.v1`, and the classic protocol with whoever does not offer it (or with all, if CLASSIC=1 is set).
+//
+// `POST /stub/{action}` moves it: say?text=, daemon?text=, typed?user=&text=, gap?lines=&reason=, long?lines=,
+// cut?code=&reason=, away?on=, limit?seconds=.
 import { createReadStream, existsSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { extname, join, normalize } from 'node:path';
@@ -19,10 +22,10 @@ const types = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/cs
 const world = { empty: false, away: false, limitUntil: 0 };
 const sessions = new Map();
 const users = new Map();
-const server = (n, identifier, name, state, more = {}) => ({ uuid: `0000000${n}-0000-4000-8000-000000000000`, identifier, name, state, started: Date.now() - n * 4e6, log: [], reads: 0, grants: new Map(), ...more });
+const server = (n, identifier, name, state, more = {}) => ({ uuid: `0000000${n}-0000-4000-8000-000000000000`, identifier, name, state, started: Date.now() - n * 4e6, log: [], floor: 0, others: [], stream: crypto.randomUUID(), reads: 0, grants: new Map(), ...more });
 const servers = [
   server(1, 'lobby', 'Chat lobby', 'running', { port: 4000 }),
-  server(2, 'survival', 'Survival 1.21, the old world', 'running', { port: 25565, memory: 4096, network: true }),
+  server(2, 'survival', 'Survival 1.21, the old world', 'running', { others: [['grace', 2], ['linus', 1]], port: 25565, memory: 4096, network: true }),
   server(3, 'creative', 'Creative', 'starting', { port: 25566, memory: 2048, network: true }),
   server(4, 'freeciv', 'Freeciv, Thursday round', 'offline', { port: 5556 }),
   server(5, 'watch-only', 'Somebody else’s server', 'running', { permissions: ['websocket.connect'] }),
@@ -47,7 +50,6 @@ let sockets = [
 
 const E = '\u001b';
 const opening = [
-  `${E}[33m${E}[1m[Roost Daemon]:${E}[39m Server marked as starting...${E}[0m`,
   'Starting minecraft server version 1.21.4',
   'Loading properties',
   `${E}[32m[12:00:01 INFO]${E}[0m: Preparing level "world"`,
@@ -59,8 +61,8 @@ const opening = [
   'Done (8.412s)! For help, type "help"',
 ];
 for (const s of servers) {
-  s.log.push(...opening);
-  for (let i = 1; i <= 40; i += 1) s.log.push(`[12:0${i % 10}:0${i % 6} INFO]: Player${i} joined the game, ${i} online`);
+  const lines = [...opening, ...Array.from({ length: 40 }, (_, i) => `[12:0${(i + 1) % 10}:0${(i + 1) % 6} INFO]: Player${i + 1} joined the game, ${i + 1} online`)];
+  lines.forEach((text, i) => s.log.push({ time: s.started + i * 700, text, source: 'output' }));
 }
 
 const json = (res, status, body, headers = {}) => {
@@ -100,12 +102,43 @@ function stats(s) {
 }
 /** Authenticated sockets, with their server and user. */
 const viewers = new Map();
-const tell = (s, event, ...args) => {
-  for (const [ws, viewer] of viewers) if (s === null || viewer.s === s) ws.send(JSON.stringify({ event, args }));
+/** Sends to all viewers of a server (or of all) what `say` makes of each dialect: an event with its arguments, or null. */
+const each = (s, say) => {
+  for (const [ws, viewer] of viewers) {
+    const frame = (s === null || viewer.s === s) && say(ws.protocol === 'roost.v1', viewer);
+    if (frame) ws.send(JSON.stringify({ event: frame[0], args: frame.slice(1) }));
+  }
 };
-function print(s, line) {
+const tell = (s, event, ...args) => each(s, () => [event, ...args]);
+const DAEMON = `${E}[33m${E}[1m[Roost Daemon]:${E}[39m `;
+const classic = ({ source, text }) => (source === 'daemon' ? `${DAEMON}${text}${E}[0m` : text);
+/** A guest's history begins at his grant. */
+const floorOf = (s, who) => (users.has(who) ? s.floor : 0);
+/** Lines `from` to `to` (numbers, the last one not included) as blocks of one source each. */
+function blocks(s, from, to, floor) {
+  const found = [];
+  for (let seq = Math.max(from, floor + 1); seq < to; seq += 1) {
+    const { time, text, source, gone } = s.log[seq - 1];
+    if (gone) continue;
+    if (found.at(-1)?.source !== source || s.log[seq - 2]?.gone) found.push({ source, seq, lines: [] });
+    found.at(-1).lines.push([time, text]);
+  }
+  return found;
+}
+function print(s, text, source = 'output') {
+  const line = { time: Date.now(), text, source };
   s.log.push(line);
-  tell(s, 'console output', line);
+  each(s, (v1) => (v1 ? ['lines', { source, seq: s.log.length, lines: [[line.time, text]] }] : ['console output', classic(line)]));
+}
+function typed(s, user, text) {
+  each(s, (v1, viewer) => v1 && permissionsOf(s, viewer.user)?.some((name) => name === '*' || name === 'control.console') && ['typed', { user, text, time: Date.now() }]);
+}
+function tellPresence(s) {
+  const users = new Map();
+  for (const viewer of viewers.values()) if (viewer.s === s) users.set(viewer.user, (users.get(viewer.user) ?? 0) + 1);
+  for (const [user, count] of s.others) users.set(user, count);
+  const named = [...users].map(([user, sockets]) => ({ user, sockets }));
+  each(s, (v1) => v1 && ['presence', { sockets: named.reduce((sum, one) => sum + one.sockets, 0), users: named }]);
 }
 function command(s, text) {
   s.reads += 1;
@@ -115,7 +148,7 @@ function power(s, action) {
   const go = (state) => {
     s.state = state;
     tell(s, 'status', state);
-    print(s, `${E}[33m${E}[1m[Roost Daemon]:${E}[39m Server marked as ${state}...${E}[0m`);
+    print(s, `Server marked as ${state}...`, 'daemon');
   };
   if (action === 'start') {
     s.started = Date.now();
@@ -204,7 +237,7 @@ function administer(method, [kind, name, sub, user], input, res) {
   else if (sub === 'grants') {
     const s = servers.find((one) => one.identifier === name);
     s.grants.set(user, input.permissions);
-    s.log = [];
+    s.floor = s.log.length;
   } else if (method === 'POST') {
     const made = server(servers.length + 1, input.identifier, input.name, 'offline');
     servers.push(made);
@@ -216,7 +249,14 @@ function administer(method, [kind, name, sub, user], input, res) {
 function stub(action, query, res) {
   const text = (query.get('text') ?? '').replaceAll('\\e', E).replaceAll('\\a', '\u0007');
   if (action === 'say') print(servers[0], text);
-  else if (action === 'daemon') tell(null, 'daemon message', text);
+  else if (action === 'typed') typed(servers[0], query.get('user'), text);
+  else if (action === 'long') for (let i = 1; i <= Number(query.get('lines')); i += 1) print(servers[0], `a long history, line ${i}`);
+  else if (action === 'gap') {
+    const count = Number(query.get('lines'));
+    const after = servers[0].log.length;
+    for (let i = 0; i < count; i += 1) servers[0].log.push({ time: 0, text: '', source: 'output', gone: true });
+    each(servers[0], (v1) => v1 && ['gap', { after, count, reason: query.get('reason') }]);
+  } else if (action === 'daemon') tell(null, 'daemon message', text);
   else if (action === 'event') tell(null, query.get('name'), ...query.getAll('arg'));
   else if (action === 'away') world.away = query.get('on') === '1';
   else if (action === 'empty') world.empty = query.get('on') === '1';
@@ -235,30 +275,50 @@ function asset(path, res) {
   createReadStream(file).pipe(res);
 }
 
-const wss = new WebSocketServer({ noServer: true });
+const wss = new WebSocketServer({ noServer: true, handleProtocols: (offered) => (!process.env.CLASSIC && offered.has('roost.v1') ? 'roost.v1' : false) });
 http.on('upgrade', (req, socket, head) => {
   const s = servers.find((one) => req.url.includes(one.uuid));
   if (!s || world.away) return socket.destroy();
   wss.handleUpgrade(req, socket, head, (ws) => {
+    const v1 = ws.protocol === 'roost.v1';
     const send = (event, ...args) => ws.send(JSON.stringify(args.length > 0 ? { event, args } : { event }));
-    ws.on('close', () => viewers.delete(ws));
+    ws.on('close', () => viewers.delete(ws) && tellPresence(s));
+    const refuse = (name, code, reason) => (v1 ? send('refused', name, { code, reason }) : send('daemon message', reason));
     ws.on('message', (data) => {
       const { event, args = [] } = JSON.parse(data);
+      const [first, second] = args;
       if (event === 'auth') {
-        send('auth success');
+        if (!v1 || viewers.has(ws)) send('auth success');
         if (viewers.has(ws)) return;
-        viewers.set(ws, { s, user: args[0], id: String(Math.random()), since: new Date().toISOString() });
-        record('server:websocket.connect', args[0], s);
+        const next = s.log.length + 1;
+        if (v1) send('auth success', { stream: s.stream, next, socket: 'stub' });
         send('status', s.state);
-      } else if (event === 'send stats') send('stats', JSON.stringify(stats(s)));
-      else if (event === 'send logs') for (const line of s.log.slice(-150)) send('console output', line);
-      else if (event === 'send command') {
-        if (s.state === 'offline') send('daemon message', 'The command was not sent: the server is offline. Start it first.');
-        else {
-          record('server:console.command', viewers.get(ws)?.user, s, { command: args[0] });
-          command(s, args[0]);
+        if (v1) {
+          const begin = second?.stream === s.stream && second.after < next ? second.after + 1 : next - (second?.last ?? 0);
+          for (const block of blocks(s, begin, next, floorOf(s, first))) send('lines', block);
         }
-      } else if (event === 'set state') power(s, args[0]);
+        viewers.set(ws, { s, user: first, id: String(Math.random()), since: new Date().toISOString() });
+        tellPresence(s);
+        record('server:websocket.connect', first, s);
+      } else if (event === 'send stats') send('stats', JSON.stringify(stats(s)));
+      else if (event === 'send logs') for (const line of s.log.slice(Math.max(floorOf(s, viewers.get(ws)?.user), s.log.length - 150))) send('console output', classic(line));
+      else if (event === 'send page') {
+        const floor = floorOf(s, viewers.get(ws)?.user);
+        const from = Math.max(floor + 1, first.before - first.lines);
+        const page = { from, begin: from === floor + 1, gap: null, blocks: blocks(s, from, first.before, floor) };
+        setTimeout(() => send("page", second, page), Number(process.env.PAGE_MS ?? 400));
+      } else if (event === 'send command') {
+        if (s.state === 'offline') refuse(second, 'offline', 'The server is offline. Start it first.');
+        else {
+          if (v1) send('accepted', second, { after: s.log.length });
+          typed(s, viewers.get(ws)?.user, first);
+          record('server:console.command', viewers.get(ws)?.user, s, { command: first });
+          command(s, first);
+        }
+      } else if (event === 'set state') {
+        if (v1) send('accepted', second, { after: s.log.length });
+        power(s, first);
+      }
     });
     const timer = setInterval(() => viewers.has(ws) && send('stats', JSON.stringify(stats(s))), 1000);
     ws.on('close', () => clearInterval(timer));

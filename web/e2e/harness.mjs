@@ -27,7 +27,9 @@ export async function openBrowser() {
     console.error('No browser found. On Debian: apt-get install chromium; or set CHROMIUM to one.');
     process.exit(2);
   }
-  return chromium.launch({ executablePath: path, args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'] });
+  // A page that came out of a folder may not speak to this machine otherwise.
+  const local = process.env.DIST ? ['--disable-features=LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests'] : [];
+  return chromium.launch({ executablePath: path, args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking', ...local] });
 }
 
 /** A page with the words of this console. */
@@ -95,6 +97,43 @@ export class Viewer {
     await this.page.click('button[title^="Copy"]');
     await until('the copy button says that it copied', async () => (await notes.innerText()).includes('copied'));
     return (await this.page.evaluate(() => navigator.clipboard.readText())).split('\n').map((line) => line.trimEnd());
+  }
+
+  /** The rows in sight, as they are drawn. */
+  rows() {
+    return this.page.locator('.xterm-rows').first().locator('> div').evaluateAll((rows) => rows.map((row) => row.textContent.trimEnd()));
+  }
+
+  /** Looks at each frame that is drawn from now on: which first rows were seen, and how many frames were empty. */
+  async watchFrames() {
+    await this.page.evaluate(() => {
+      const seen = { first: new Set(), empty: 0 };
+      globalThis.framesSeen = seen;
+      const look = () => {
+        if (globalThis.framesSeen !== seen) return;
+        // While the terminal writes itself anew, a still picture stands before it.
+        const drawn = document.querySelector('.console-cover .xterm-rows') ?? document.querySelector('.xterm-rows');
+        const rows = [...drawn.children].map((row) => row.textContent.trimEnd());
+        seen.first.add(rows[0]);
+        if (rows.every((row) => row === '')) seen.empty += 1;
+        requestAnimationFrame(look);
+      };
+      requestAnimationFrame(look);
+    });
+  }
+
+  async framesSeen() {
+    return this.page.evaluate(() => {
+      const { first, empty } = globalThis.framesSeen;
+      globalThis.framesSeen = undefined;
+      return { first: [...first], empty };
+    });
+  }
+
+  /** Scrolls with the keys that a person would press in the output. */
+  async press(key) {
+    await this.page.locator('.xterm-helper-textarea').focus();
+    await this.page.keyboard.press(key);
   }
 
   async sees(text, seconds = 10) {

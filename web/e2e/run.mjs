@@ -4,6 +4,7 @@
 //
 // The account must be an administrator's: the stories make two servers (plain processes, `e2e-...`) and two users of
 // their own, and remove them at the end. Ends with 1 and a sentence a failure; SHOTS=FOLDER keeps a picture of each.
+// DIST=FOLDER takes the page from there; ROOST_SWITCH=HOST:PORT is where Roost can be killed and started again.
 import { readdirSync } from 'node:fs';
 import { Failure, openBrowser } from './harness.mjs';
 import { World } from './world.mjs';

@@ -1,6 +1,8 @@
 // What the stories are told in: an administrator, two servers and two guests, made through the panel's own API and
 // removed at the end.
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
 import { Failure, until, Viewer } from './harness.mjs';
 
 /** A program with a terminal: it says hello, answers a few words, and tells all that it reads. */
@@ -13,6 +15,7 @@ while IFS= read -r line; do
   case "$line" in
     help) printf 'words: help, colours, hostile, count FROM TO, stop\n' ;;
     colours) printf '\033[31mred\033[0m \033[1mbold\033[0m \346\227\245\346\234\254 10%%\rdone\n' ;;
+    flow*) set -- $line; i=$2; while [ "$i" -le "$3" ]; do printf 'number %s.\n' "$i"; i=$((i + 1)); sleep 0.01; done ;;
     count*) set -- $line; i=$2; while [ "$i" -le "$3" ]; do printf 'number %s.\n' "$i"; i=$((i + 1)); done ;;
     hostile)
       printf 'before\033]0;owned\007\033]2;owned\007\033]52;c;b3duZWQ=\007\033]8;;javascript:alert(1)\007link\033]8;;\007\n'
@@ -79,11 +82,36 @@ export class World {
   /** A browser window of its own; with `who`, signed in. */
   async viewer({ who = this.admin, narrow = false, dark = false } = {}) {
     const context = await this.browser.newContext({ viewport: narrow ? { width: 320, height: 640 } : { width: 1280, height: 800 }, colorScheme: dark ? 'dark' : 'light' });
+    if (process.env.DIST) await context.route((url) => url.origin === this.base && !url.pathname.startsWith('/api/'), (route) => route.fulfill({ path: this.asset(new URL(route.request().url()).pathname) }));
     await context.grantPermissions(['clipboard-read', 'clipboard-write'], { origin: this.base });
     const viewer = new Viewer(await context.newPage(), this.base);
     this.viewers.push(viewer);
     if (who) await viewer.signIn(who.user, who.password);
     return viewer;
+  }
+
+  /** With DIST=FOLDER the page is the one in that folder, not the one in the binary. */
+  asset(path) {
+    const file = join(process.env.DIST, path);
+    return path !== '/' && existsSync(file) ? file : join(process.env.DIST, 'index.html');
+  }
+
+  /** Whether Roost can be killed and started again: whoever runs the stories has to offer that. */
+  get hasSwitch() {
+    return Boolean(process.env.ROOST_SWITCH);
+  }
+
+  /** `kill` (SIGKILL) or `up`; waits until it is done. */
+  async turn(word) {
+    const [host, port] = process.env.ROOST_SWITCH.split(':');
+    const answer = await new Promise((resolve, reject) => {
+      const socket = connect(Number(port), host, () => socket.write(`${word}\n`));
+      let text = '';
+      socket.on('data', (data) => (text += data));
+      socket.on('end', () => resolve(text.trim()));
+      socket.on('error', reject);
+    });
+    if (answer !== 'done') throw new Failure(`Roost could not be switched (${word}): ${answer}`);
   }
 
   async tell(story) {

@@ -13,8 +13,13 @@ export const stories = {
     check((await page.locator('.told').innerText()).includes('already running'), 'Pressing a button that makes no sense does not say why.');
     await viewer.power('stop');
     await viewer.becomes('offline');
-    await viewer.type('help');
-    await until('the node says why the command was not sent', async () => (await page.locator('.notice').count()) > 0);
+    const rows = (await viewer.lines()).length;
+    await page.fill('#command', 'help');
+    await page.press('#command', 'Enter');
+    await until('the reason stands beside the command line', async () => (await page.locator('#command-trouble').innerText()).includes('offline'));
+    check((await page.inputValue('#command')) === 'help', 'The refused command is lost.');
+    check((await page.locator('.notice').count()) === 0 && (await viewer.lines()).length === rows, 'The refusal also stands elsewhere.');
+    await page.fill('#command', '');
     await viewer.power('start');
     await viewer.becomes('running');
     // A restart can be over before anybody looks: what stays is that it greets once more.

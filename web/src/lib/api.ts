@@ -4,7 +4,7 @@
  */
 
 import { statsFrom, type PowerAction, type Stats } from './socket/events';
-import type { Credentials } from './socket/session';
+import type { Credentials } from './socket/parts';
 
 /** An answer that is not what was asked for, in words for the reader. */
 export class Problem extends Error {

@@ -11,13 +11,22 @@ import { allows } from './permissions';
 import { Poller } from './poller';
 import { systemClock } from './socket/clock';
 import type { PowerAction, PowerState, Stats } from './socket/events';
-import { ConsoleSession, type Connection, type Notice, type SocketLike } from './socket/session';
+import type { Gap, Line, Pager, Presence } from './socket/output';
+import type { Connection, Notice, SocketLike } from './socket/parts';
+import { ConsoleSession } from './socket/session';
+import type { Mark } from './terminal/rows';
 
 /** What the terminal has to offer. */
 export interface Screen {
-  lines(lines: string[]): void;
-  /** A mark between lines, drawn by the console and not by the output. */
-  mark(kind: Notice['kind'], text: string): void;
+  /** How older lines are read; null where the node can't be asked for them. */
+  pages(pager: Pager | null): void;
+  began(next: number): void;
+  lines(lines: Line[]): void;
+  gap(gap: Gap): void;
+  /** Forgets all lines. */
+  anew(): void;
+  /** A row between lines, drawn by the console and not by the output. */
+  mark(mark: Mark): void;
 }
 
 export interface ShownNotice extends Notice {
@@ -25,6 +34,8 @@ export interface ShownNotice extends Notice {
   at: number;
 }
 
+/** Who speaks in a row of the console's own. */
+const LABELS: Record<Notice['kind'], string> = { daemon: 'Node', gap: 'Gap', error: 'Roost', info: 'Roost' };
 /** Notices on show; older ones go. They also stand as marks in the terminal. */
 const MOST_NOTICES = 4;
 
@@ -35,6 +46,10 @@ export class ServerConsole {
   series = $state.raw<Series>(new Figures().series());
   notices = $state.raw<ShownNotice[]>([]);
   suspended = $state(false);
+  /** Who watches; null where the node does not say. */
+  presence = $state.raw<Presence | null>(null);
+  /** Whether the lines have times. */
+  hasTimes = $state(false);
 
   readonly mayConnect: boolean;
   readonly mayType: boolean;
@@ -77,19 +92,22 @@ export class ServerConsole {
     this.#poller?.hurry();
   }
 
-  /** Null where it was sent, else why not. */
-  command(text: string): string | null {
-    if (this.#session?.command(text)) return null;
-    return 'Not sent: the console is not connected. Your text is still here; send it again once it says "Live".';
+  /** Null where it was carried out (or the node can't say), else why not. */
+  command(text: string): Promise<string | null> {
+    return this.#session?.command(text) ?? Promise.resolve('Not sent: the console is not connected. Send it again once it says "Live".');
   }
 
-  async power(action: PowerAction): Promise<void> {
-    if (this.#session?.power(action)) return;
+  /** The same; without a live socket it goes through the panel. */
+  async power(action: PowerAction): Promise<string | null> {
+    const answer = this.#session?.power(action);
+    if (answer) return answer;
     try {
       await api.power(this.server.identifier, action);
       this.#poller?.hurry();
+      return null;
     } catch (error) {
-      this.#failed(error, `"${action}" was not carried out`);
+      if (error instanceof api.Problem && error.status === 401) account.ended();
+      return error instanceof Error ? error.message : String(error);
     }
   }
 
@@ -100,7 +118,11 @@ export class ServerConsole {
   notify(notice: Notice): void {
     this.#noticeId += 1;
     this.notices = [...this.notices, { ...notice, id: this.#noticeId, at: Date.now() }].slice(-MOST_NOTICES);
-    this.#screen?.mark(notice.kind, notice.text);
+    this.#mark(notice.kind, notice.text);
+  }
+
+  #mark(kind: Notice['kind'], text: string): void {
+    this.#screen?.mark({ kind, text, label: LABELS[kind] });
   }
 
   #startSession(): void {
@@ -109,11 +131,23 @@ export class ServerConsole {
         clock: systemClock,
         random: Math.random,
         credentials: () => api.credentials(this.server.identifier),
-        open: (url) => new WebSocket(url) as unknown as SocketLike,
+        open: (url, protocols) => new WebSocket(url, protocols) as unknown as SocketLike,
       },
       {
         connection: (connection) => this.#connected(connection),
+        pages: (pager) => {
+          this.hasTimes = pager !== null;
+          this.#screen?.pages(pager);
+        },
+        began: (next) => this.#screen?.began(next),
         lines: (lines) => this.#screen?.lines(lines),
+        gap: (gap) => this.#screen?.gap(gap),
+        anew: (why) => {
+          this.#screen?.anew();
+          if (why !== '') this.#mark('gap', why);
+        },
+        typed: ({ user, text }) => this.#screen?.mark({ kind: 'typed', label: `> ${user || 'somebody'}`, text }),
+        presence: (presence) => (this.presence = presence),
         notice: (notice) => this.notify(notice),
         state: (state) => (this.state = state),
         stats: (stats) => this.#measured(stats),
@@ -126,8 +160,9 @@ export class ServerConsole {
   #connected(connection: Connection): void {
     const before = this.connection.phase;
     this.connection = connection;
-    if (before === 'live' && connection.phase === 'waiting') this.#screen?.mark('info', `Connection lost: ${connection.reason}`);
-    if (connection.phase === 'ended') this.#screen?.mark('error', `Console ended: ${connection.reason}`);
+    // Where the next socket goes on without a hole, the status line's word is enough.
+    if (before === 'live' && connection.phase === 'waiting' && !this.hasTimes) this.#mark('info', `Connection lost: ${connection.reason}`);
+    if (connection.phase === 'ended') this.#mark('error', `Console ended: ${connection.reason}`);
   }
 
   #startPolling(): void {
@@ -158,10 +193,5 @@ export class ServerConsole {
     if (stats.state) this.state = stats.state;
     this.#figures.add(stats, Date.now());
     this.series = this.#figures.series();
-  }
-
-  #failed(error: unknown, what: string): void {
-    if (error instanceof api.Problem && error.status === 401) account.ended();
-    this.notify({ kind: 'error', text: `${what}: ${error instanceof Error ? error.message : String(error)}` });
   }
 }

@@ -5,11 +5,14 @@ const KEY = 'roost:terminal';
 interface Kept {
   fontSize: number;
   screenReader: boolean;
+  times: boolean;
 }
 
 class Preferences {
   fontSize = $state(13);
   screenReader = $state(false);
+  /** The time before each line. */
+  times = $state(false);
 
   constructor() {
     const narrow = matchMedia('(max-width: 640px)').matches;
@@ -17,6 +20,7 @@ class Preferences {
     try {
       const kept = JSON.parse(localStorage.getItem(KEY) ?? '{}') as Partial<Kept>;
       if (typeof kept.fontSize === 'number') this.fontSize = clamp(kept.fontSize);
+      if (typeof kept.times === 'boolean') this.times = kept.times;
       if (typeof kept.screenReader === 'boolean') this.screenReader = kept.screenReader;
     } catch {
       // The defaults hold.
@@ -33,9 +37,14 @@ class Preferences {
     this.#keep();
   }
 
+  toggleTimes(): void {
+    this.times = !this.times;
+    this.#keep();
+  }
+
   #keep(): void {
     try {
-      localStorage.setItem(KEY, JSON.stringify({ fontSize: this.fontSize, screenReader: this.screenReader } satisfies Kept));
+      localStorage.setItem(KEY, JSON.stringify({ fontSize: this.fontSize, screenReader: this.screenReader, times: this.times } satisfies Kept));
     } catch {
       // Lives as long as the page then.
     }

@@ -1,16 +1,13 @@
 /**
- * The classic console events: one JSON object a text frame, `args` an array of strings or absent. This file reads and
- * writes frames; what an event means is the session's business.
+ * Console events: one JSON object a text frame. `args` is absent, an array of texts (classic) or of any JSON
+ * (`roost.v1`). This file reads and writes frames; what an event means is the session's and its dialect's business.
  */
 
 /** One event from the node. */
 export interface ConsoleEvent {
   event: string;
-  args: string[];
+  args: unknown[];
 }
-
-/** What a viewer can ask of the node. */
-export type Request = 'auth' | 'set state' | 'send command' | 'send logs' | 'send stats';
 
 /** Reads one frame. Anything that is not an event is `null`: it is skipped, never an error. */
 export function parseEvent(data: unknown): ConsoleEvent | null {
@@ -24,12 +21,11 @@ export function parseEvent(data: unknown): ConsoleEvent | null {
   if (typeof raw !== 'object' || raw === null) return null;
   const { event, args } = raw as { event?: unknown; args?: unknown };
   if (typeof event !== 'string') return null;
-  const list = Array.isArray(args) ? args.filter((arg): arg is string => typeof arg === 'string') : [];
-  return { event, args: list };
+  return { event, args: Array.isArray(args) ? (args as unknown[]) : [] };
 }
 
 /** Writes one frame; always with `args`, because one existing daemon refuses a message without it. */
-export function encode(event: Request, ...args: string[]): string {
+export function encode(event: string, ...args: unknown[]): string {
   return JSON.stringify({ event, args });
 }
 
@@ -61,8 +57,8 @@ export interface Stats {
 }
 
 /** Reads the JSON text inside `stats`. Daemons sort the keys as they like and add their own. */
-export function parseStats(text: string | undefined): Stats | null {
-  if (text === undefined) return null;
+export function parseStats(text: unknown): Stats | null {
+  if (typeof text !== 'string') return null;
   try {
     const raw: unknown = JSON.parse(text);
     return typeof raw === 'object' && raw !== null ? statsFrom(raw as Record<string, unknown>) : null;

@@ -3,63 +3,19 @@
  * the end. It survives any number of sockets; what it has to say goes to a `SessionSink`. It knows no DOM and no
  * Svelte: clock, socket, credentials and chance are arguments.
  *
- * Joining the output of successive sockets is the stream's business (`stream.ts`), drawing is the view's.
+ * It offers `roost.v1` and speaks what the node answers with. Output, requests and going on after a lost socket are the
+ * dialect's business (`numbered.ts`, `classic.ts`), drawing is the view's.
  */
 
 import { Backoff } from './backoff';
-import type { Clock, Timer } from './clock';
+import { ClassicDialect } from './classic';
+import type { Timer } from './clock';
 import { closeWords, isFinal, plain } from './close';
-import { encode, isPowerState, parseEvent, parseStats, type PowerAction, type PowerState, type Request, type Stats } from './events';
-import { ClassicStream, type OutputStream } from './stream';
-
-/** What the panel answered to the request for credentials. */
-export type Credentials =
-  | { kind: 'granted'; token: string; socket: string }
-  /** The node answers, and does not know the server. */
-  | { kind: 'unavailable'; message: string; diagnostics: Record<string, string | null> }
-  /** A refusal that a retry would not change: no session, no right, no such server, suspended. */
-  | { kind: 'refused'; reason: string; status: number }
-  /** Worth another try: the panel or the node cannot be reached, or asks for patience. */
-  | { kind: 'failed'; reason: string; retryAfterMs?: number };
-
-export type Connection =
-  | { phase: 'connecting' }
-  | { phase: 'live' }
-  | { phase: 'waiting'; until: number; reason: string }
-  | { phase: 'unavailable'; until: number; message: string; diagnostics: Record<string, string | null> }
-  | { phase: 'ended'; reason: string };
-
-/** A word to this viewer that is not the server's output. */
-export interface Notice {
-  kind: 'daemon' | 'error' | 'gap' | 'info';
-  text: string;
-}
-
-export interface SessionSink {
-  connection(connection: Connection): void;
-  lines(lines: string[]): void;
-  notice(notice: Notice): void;
-  state(state: PowerState): void;
-  stats(stats: Stats): void;
-  /** The panel says that nobody is signed in any more. */
-  signedOut(): void;
-}
-
-/** The part of a browser's WebSocket that is used. */
-export interface SocketLike {
-  onopen: (() => void) | null;
-  onmessage: ((event: { data: unknown }) => void) | null;
-  onclose: ((event: { code: number; reason: string }) => void) | null;
-  send(data: string): void;
-  close(code?: number): void;
-}
-
-export interface SessionParts {
-  clock: Clock;
-  random: () => number;
-  credentials: () => Promise<Credentials>;
-  open: (url: string) => SocketLike;
-}
+import { encode, isPowerState, parseEvent, parseStats, type PowerAction } from './events';
+import { NumberedDialect } from './numbered';
+import type { Dialect, OutputSink, Page } from './output';
+import type { Connection, Credentials, SessionParts, SessionSink, SocketLike } from './parts';
+import { SUBPROTOCOL } from './v1';
 
 /** From the call of the panel's answer to `auth success`. */
 const OPEN_DEADLINE_MS = 15_000;
@@ -73,9 +29,14 @@ const REFRESH_PAUSE_MS = 4_000;
 /** Texts of `jwt error` that a fresh token mends. */
 const MENDABLE = ['jwt: exp claim is invalid', 'jwt: created too far in past (denylist)', 'jwt expired'];
 
+/** What nodes speak, by the address of their socket. */
+type Spoken = 'v1' | 'classic';
+
 export class ConsoleSession {
-  readonly #stream: OutputStream;
   readonly #backoff: Backoff;
+  readonly #output: OutputSink;
+  readonly #spoken = new Map<string, Spoken>();
+  #dialect: { name: Spoken; is: Dialect } | undefined;
   #connection: Connection = { phase: 'connecting' };
   #socket: SocketLike | undefined;
   #url = '';
@@ -94,10 +55,16 @@ export class ConsoleSession {
     readonly sink: SessionSink,
   ) {
     this.#backoff = new Backoff(parts.random);
-    this.#stream = new ClassicStream(parts.clock, {
+    this.#output = {
+      began: (next) => sink.began(next),
       lines: (lines) => sink.lines(lines),
-      gap: () => sink.notice({ kind: 'gap', text: 'Some lines may be missing here: the connection was away for longer than the node’s replay reaches back.' }),
-    });
+      gap: (gap) => sink.gap(gap),
+      anew: (why) => sink.anew(why),
+      typed: (typed) => sink.typed(typed),
+      presence: (presence) => sink.presence(presence),
+      unsure: () => sink.notice({ kind: 'gap', text: 'Some lines may be missing here: the connection was away for longer than the node’s replay reaches back.' }),
+      refusal: (reason) => sink.notice({ kind: 'error', text: plain(reason, 2_000) }),
+    };
   }
 
   get connection(): Connection {
@@ -126,17 +93,22 @@ export class ConsoleSession {
     }
   }
 
-  /** False where there is no live console to send it to. */
-  command(text: string): boolean {
-    return this.#request('send command', text);
+  /** Null where it was carried out, else why not; undefined where there is no live console to send it to. */
+  command(text: string): Promise<string | null> | undefined {
+    return this.#ask('send command', text);
   }
 
-  /** False where there is no live console to send it to. */
-  power(action: PowerAction): boolean {
-    return this.#request('set state', action);
+  /** The same for a power action. */
+  power(action: PowerAction): Promise<string | null> | undefined {
+    return this.#ask('set state', action);
   }
 
-  #request(event: Request, ...args: string[]): boolean {
+  #ask(event: 'send command' | 'set state', argument: string): Promise<string | null> | undefined {
+    if (this.#connection.phase !== 'live') return undefined;
+    return this.#dialect?.is.ask(event, argument).then((reason) => (reason === null ? null : plain(reason, 2_000)));
+  }
+
+  #request(event: string, ...args: unknown[]): boolean {
     if (this.#connection.phase !== 'live' || !this.#socket) return false;
     this.#socket.send(encode(event, ...args));
     return true;
@@ -186,10 +158,14 @@ export class ConsoleSession {
     this.#become(describe(this.parts.clock.now() + pause));
   }
 
-  #open(token: string, url: string): void {
+  /**
+   * Browsers give up a socket where the node leaves their offer unanswered, as stock nodes do: then it is opened once
+   * more without one. A node that has spoken `roost.v1` once is never asked for less.
+   */
+  #open(token: string, url: string, offers = this.#spoken.get(url) !== 'classic'): void {
     let socket: SocketLike;
     try {
-      socket = this.parts.open(url);
+      socket = this.parts.open(url, offers ? [SUBPROTOCOL] : []);
     } catch {
       this.#pause((until) => ({ phase: 'waiting', until, reason: `this browser refuses to open ${url}` }));
       return;
@@ -198,13 +174,38 @@ export class ConsoleSession {
     this.#url = url;
     this.#authenticated = false;
     this.#deadline = this.parts.clock.after(OPEN_DEADLINE_MS, () => this.#closed(1006, 'the node did not answer in time'));
-    socket.onopen = () => socket.send(encode('auth', token));
+    socket.onopen = () => {
+      const dialect = this.#speak(socket.protocol === SUBPROTOCOL ? 'v1' : 'classic');
+      socket.send(encode('auth', token, ...dialect.begin()));
+    };
     socket.onmessage = ({ data }) => {
       if (socket === this.#socket) this.#heard(data);
     };
     socket.onclose = ({ code, reason }) => {
-      if (socket === this.#socket) this.#closed(code, reason);
+      if (socket !== this.#socket) return;
+      if (offers && code === 1006 && !this.#spoken.has(url)) {
+        this.#drop();
+        this.#open(token, url, false);
+      } else {
+        this.#closed(code, reason);
+      }
     };
+  }
+
+  /** Takes up the dialect of the socket that has just opened; another one than before begins with an empty screen. */
+  #speak(name: Spoken): Dialect {
+    this.#spoken.set(this.#url, name);
+    if (this.#dialect?.name === name) return this.#dialect.is;
+    if (this.#dialect) this.sink.anew('');
+    const is: Dialect = name === 'v1' ? new NumberedDialect(this.#output) : new ClassicDialect(this.parts.clock, this.#output);
+    this.#dialect = { name, is };
+    this.sink.pages(is.page ? (before, lines) => this.#page(before, lines) : null);
+    return is;
+  }
+
+  #page(before: number, lines: number): Promise<Page | string> {
+    const page = this.#connection.phase === 'live' ? this.#dialect?.is.page?.(before, lines) : undefined;
+    return page ?? Promise.resolve('The console is not connected.');
   }
 
   #closed(code: number, reason: string): void {
@@ -226,7 +227,8 @@ export class ConsoleSession {
     if (!socket) return;
     socket.onopen = socket.onmessage = socket.onclose = null;
     socket.close(1000);
-    if (this.#authenticated) this.#stream.lost();
+    if (this.#authenticated) this.#dialect?.is.lost();
+    if (this.#authenticated) this.sink.presence(null);
     this.#authenticated = false;
   }
 
@@ -236,18 +238,13 @@ export class ConsoleSession {
     const message = parseEvent(data);
     if (!message) return;
     const [first] = message.args;
+    if (this.#authenticated && this.#dialect?.is.heard(message.event, message.args)) return;
     switch (message.event) {
       case 'auth success':
-        this.#accepted();
-        return;
-      case 'console output':
-      case 'install output':
-      case 'transfer logs':
-        this.#stream.line(first ?? '');
+        this.#accepted(first);
         return;
       case 'stats': {
         const stats = parseStats(first);
-        this.#stream.stats();
         if (stats) this.sink.stats(stats);
         return;
       }
@@ -259,10 +256,10 @@ export class ConsoleSession {
         this.#refresh();
         return;
       case 'jwt error':
-        this.#tokenRefused(first ?? '');
+        this.#tokenRefused(typeof first === 'string' ? first : '');
         return;
       default:
-        this.#say(message.event, first ?? '');
+        this.#say(message.event, typeof first === 'string' ? first : '');
     }
   }
 
@@ -277,7 +274,7 @@ export class ConsoleSession {
     else if (event === 'deleted') this.sink.notice({ kind: 'info', text: 'The server was removed from its node.' });
   }
 
-  #accepted(): void {
+  #accepted(answer: unknown): void {
     this.#refreshing = false;
     this.#refreshAgain?.cancel();
     if (this.#authenticated) return;
@@ -286,7 +283,7 @@ export class ConsoleSession {
     this.#backoff.reset();
     this.#listen(SILENCE_MS);
     this.#become({ phase: 'live' });
-    this.#stream.authenticated((request) => this.#request(request));
+    this.#dialect?.is.authenticated(answer, (event, ...args) => this.#request(event, ...args));
   }
 
   /** Fetches a fresh token and sends it on the same socket. Nothing of it is seen on the screen. */

@@ -1,25 +1,13 @@
 /**
- * Turns what arrives on a socket into lines for the screen, each once, over any number of sockets.
+ * Turns the classic events `console output` and `stats`, and the replay that `send logs` brings, into lines for the
+ * screen, each once, over any number of sockets. Lines have no numbers there: the seam is found by comparing text.
  *
- * `OutputStream` is the seam between the session and the protocol: `ClassicStream` knows only `console output` and
- * `send logs`; a stream with sequence numbers and resume fits behind the same four calls. Connecting, tokens and
- * reconnecting are the session's business, drawing is the terminal's.
+ * Connecting, tokens and reconnecting are the session's business, drawing is the terminal's.
  */
 
 import type { Clock, Timer } from './clock';
-import type { Request } from './events';
+import type { Send } from './output';
 import { joinReplay } from './replay';
-
-export interface OutputStream {
-  /** The first `auth success` on a new socket. A refreshed token is none. */
-  authenticated(send: (request: Request) => void): void;
-  /** One line, in the order of arrival. */
-  line(text: string): void;
-  /** A `stats` event: in the classic protocol it also marks a place among the lines. */
-  stats(): void;
-  /** The socket is gone. */
-  lost(): void;
-}
 
 /** Where lines go. */
 export interface LineSink {
@@ -45,7 +33,7 @@ const MOST_HELD = 5_000;
  */
 type Mode = 'direct' | 'early' | 'window';
 
-export class ClassicStream implements OutputStream {
+export class ClassicStream {
   #mode: Mode = 'direct';
   /** The newest lines on the screen. */
   #shown: string[] = [];
@@ -60,7 +48,8 @@ export class ClassicStream implements OutputStream {
     readonly sink: LineSink,
   ) {}
 
-  authenticated(send: (request: Request) => void): void {
+  /** The first `auth success` on a new socket. A refreshed token is none. */
+  authenticated(send: Send): void {
     this.#stopTimers();
     this.#early = [];
     this.#held = [];
@@ -70,6 +59,7 @@ export class ClassicStream implements OutputStream {
     send('send logs');
   }
 
+  /** One line, in the order of arrival. */
   line(text: string): void {
     if (this.#mode === 'direct') {
       this.#show([text]);
@@ -80,6 +70,7 @@ export class ClassicStream implements OutputStream {
     if (this.#early.length + this.#held.length >= MOST_HELD) this.#close();
   }
 
+  /** A `stats` event: it also marks a place among the lines. */
   stats(): void {
     if (this.#mode !== 'early') return;
     if (!this.#everShown && this.#early.length === 0) {
@@ -92,6 +83,7 @@ export class ClassicStream implements OutputStream {
     this.#waitForQuiet();
   }
 
+  /** The socket is gone. */
   lost(): void {
     if (this.#mode === 'direct') return;
     // An unfinished replay is worth its fresh lines only where the seam is certain; the next socket brings it again.

@@ -4,7 +4,8 @@
  * clipboard (OSC 52), hyperlinks (OSC 8), device queries that make a terminal type back, cursor movement, alternate
  * screen, modes, and marks that turn the direction of text.
  *
- * It works on one line at a time: what a line leaves open ends with the line. Drawing is the terminal's business.
+ * It works on one line at a time: what a line leaves open ends with the line. A line that comes in pieces is read piece
+ * by piece; a control function that is cut goes on in the next one. Drawing is the terminal's business.
  */
 
 const ESC = '\u001b';
@@ -16,13 +17,28 @@ const SUSPECT = /[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u200e\u200f\u2028-\u20
 /** Text styles that are left out: blink (disturbs), conceal (hides text that a copy would carry). */
 const UNWANTED_STYLES = new Set(['5', '05', '6', '06', '8', '08']);
 
+/** Of a cut control function, more than this is not looked at again: no sequence that passes is longer. */
+const MOST_CUT = 256;
+
+// eslint-disable-next-line no-control-regex
+const STRING_END = /(?:[\u0007\u009c]|\u001b\\)$/;
+/** One whole escape sequence, control sequence or control string. */
+// eslint-disable-next-line no-control-regex
+const WHOLE = /^\u001b(?:\[[ -?]*[@-~]|[PX\]^_][^]*(?:[\u0007\u009c]|\u001b\\)|(?![[PX\]^_])[ -/]*[0-~])$/;
+
 export function harmless(line: string): string {
-  if (!SUSPECT.test(line)) return line;
+  return harmlessPiece(line).text;
+}
+
+/** The same for a piece of a line; `cut` is what has to stand before the next piece. */
+export function harmlessPiece(line: string): { text: string; cut: string } {
+  if (!SUSPECT.test(line)) return { text: line, cut: '' };
   let out = '';
   let i = 0;
   while (i < line.length) {
     const char = line.charAt(i);
     const code = line.charCodeAt(i);
+    if (isCut(line, i, code)) return { text: out, cut: shortened(line.slice(i)) };
     if (char === ESC) {
       const end = escapeEnd(line, i);
       out += keptEscape(line.slice(i, end));
@@ -38,7 +54,23 @@ export function harmless(line: string): string {
       i += 1;
     }
   }
-  return out;
+  return { text: out, cut: '' };
+}
+
+/** Whether the control function that begins at `start` runs over the end of the line. */
+function isCut(line: string, start: number, code: number): boolean {
+  if (code === 0x1b) {
+    const end = escapeEnd(line, start);
+    return end === line.length && !WHOLE.test(line.slice(start));
+  }
+  if (code === 0x9b) return csiEnd(line, start + 1) === line.length && !WHOLE.test(`${ESC}[${line.slice(start + 1)}`);
+  return isStringOpener8(code) && stringEnd(line, start + 1) === line.length && !STRING_END.test(line);
+}
+
+/** What a control string holds never counts: its opener is enough to read on. */
+function shortened(cut: string): string {
+  const opener = /^(?:\u001b[PX\]^_]|[\u0090\u0098\u009d-\u009f])/.exec(cut); // eslint-disable-line no-control-regex
+  return opener ? opener[0] : cut.slice(0, MOST_CUT);
 }
 
 /** Tab, carriage return, backspace, line feed and all that prints. */

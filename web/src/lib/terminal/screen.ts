@@ -1,9 +1,11 @@
 /**
- * The terminal on the page: xterm with what a console needs around it. Lines come in, are made harmless and are
- * written in batches; marks of the console's own are drawn over their row in a way that output can't imitate. Nothing
+ * The terminal on the page: xterm with what a console needs around it. Items come in, are made harmless and are
+ * written in batches; marks of the console's own are drawn over their row in a way that output can't imitate. At its
+ * upper end it asks for older lines and writes itself anew with them, the reader's line staying where it is. Nothing
  * that the terminal would like to send goes anywhere: its input is off and nobody listens to it.
  *
- * Which lines, and in which order, is the stream's business.
+ * Which lines are kept is `Transcript`'s business, what they look like `RowWriter`'s; keys, links and the clipboard are
+ * in `controls.ts`.
  */
 
 import { FitAddon } from '@xterm/addon-fit';
@@ -11,18 +13,42 @@ import { SearchAddon } from '@xterm/addon-search';
 import { Unicode11Addon } from '@xterm/addon-unicode11';
 import { WebLinksAddon } from '@xterm/addon-web-links';
 import { Terminal } from '@xterm/xterm';
-import type { Notice } from '../socket/session';
+import type { Gap, Line, Pager } from '../socket/output';
+import { keyHandler, openLink, webTarget } from './controls';
 import { harmless } from './filter';
+import { rowAt, textOf, writtenRows, yOfRow } from './layout';
+import { cover, drawMark } from './marks';
 import { MATCH, PALETTES } from './palette';
+import { isLine, RowWriter, type Item, type Mark } from './rows';
+import { PAGED, Transcript, UNPAGED } from './transcript';
 
-/** Lines that can be scrolled back to. Older ones leave the screen; the node's journal still has them. */
-export const SCROLLBACK = 20_000;
-/** Lines are written together after this many milliseconds. */
+/** Rows above the screen while the newest line is followed: with pages fewer, the node has the others. */
+const FOLLOWED_ROWS = { paged: 12_000, unpaged: 20_000 };
+/** Items are written together after this many milliseconds. */
 const BATCH_MS = 16;
+/** Waiting items at which they are written at once ... */
+const MOST_PENDING = 20_000;
+/** ... and, where that can't be, at which they are gone through and only what is kept is written later. */
+const MOST_WAITING = 100_000;
+/** Lines of a page. */
+const PAGE_LINES = 1_000;
+/** Characters that the terminal is given at once; between them it lets the page breathe. */
+const CHUNK = 64_000;
+/** After a page that could not be read. */
+const PAGE_PAUSE_MS = 2_000;
+const CLEAR = '\u001b[0m\u001b[H\u001b[2J\u001b[3J';
+/** Synchronized output: nothing is drawn in between. */
+const HOLD = '\u001b[?2026h';
+const SHOW = '\u001b[?2026l';
+const DETACHED: Mark = { kind: 'edge', label: 'History', text: 'Newer lines are not loaded here: jump to the latest one to go on.' };
 
 export interface ScreenEvents {
   /** Whether the newest line is in sight, and how many came since it was last. */
-  scrolled(atBottom: boolean, unseen: number): void;
+  scrolled(atLatest: boolean, unseen: number): void;
+  /** Older lines are being read. */
+  loading(on: boolean): void;
+  /** Why older lines can't be read. */
+  trouble(reason: string): void;
   /** The target of the link under the pointer. */
   link(target: string | null): void;
   matches(index: number, count: number): void;
@@ -35,26 +61,45 @@ export interface ScreenLook {
   theme: 'light' | 'dark';
   fontSize: number;
   screenReader: boolean;
+  /** The time before each line that has one. */
+  times: boolean;
 }
-
-type Item = { line: string } | { kind: Notice['kind']; text: string };
 
 export class TerminalScreen {
   readonly #terminal: Terminal;
   readonly #fit = new FitAddon();
   readonly #search = new SearchAddon({ highlightLimit: 500 });
   readonly #observer: ResizeObserver;
-  #pending: Item[] = [];
+  readonly #transcript = new Transcript();
+  #writer: RowWriter;
+  #pager: Pager | null = null;
+  #pending: (Item | { gap: Gap })[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** What the terminal shows is not what the transcript holds: it has to be written anew. */
+  #stale = false;
+  /** The terminal is being written anew, or measured: what comes waits. */
+  #busy = false;
+  /** Older lines are being read. */
+  #loading = false;
+  /** The jump to the newest line waits for its page. */
+  #jumping = false;
+  #pagesFrom = 0;
+  /** The newest line is out of sight. */
+  #reading = false;
+  #hasTail = false;
   #unseen = 0;
-  #theme: 'light' | 'dark';
+  #look: ScreenLook;
+  #disposed = false;
+  /** What has the terminal for itself, one after the other. */
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(
     element: HTMLElement,
     look: ScreenLook,
     readonly events: ScreenEvents,
   ) {
-    this.#theme = look.theme;
+    this.#look = look;
+    this.#writer = new RowWriter(look.times, Date.now);
     this.#terminal = new Terminal({
       allowProposedApi: true,
       convertEol: true,
@@ -66,7 +111,7 @@ export class TerminalScreen {
       lineHeight: 1.25,
       minimumContrastRatio: 4.5,
       screenReaderMode: look.screenReader,
-      scrollback: SCROLLBACK,
+      scrollback: FOLLOWED_ROWS.unpaged,
       smoothScrollDuration: 0,
       theme: PALETTES[look.theme],
       // The filter lets no OSC 8 through; should one ever come, it opens nothing.
@@ -78,9 +123,11 @@ export class TerminalScreen {
     this.#terminal.unicode.activeVersion = '11';
     this.#terminal.loadAddon(new WebLinksAddon((_, uri) => openLink(uri), { hover: (_, uri) => events.link(webTarget(uri)), leave: () => events.link(null) }));
     this.#terminal.open(element);
-    this.#terminal.attachCustomKeyEventHandler((event) => this.#key(event));
-    this.#terminal.onScroll(() => this.#tellScroll());
-    this.#terminal.onWriteParsed(() => this.#tellScroll());
+    this.#terminal.attachCustomKeyEventHandler(keyHandler(this.#terminal, { wantsSearch: () => events.wantsSearch(), copied: () => events.copied(), lookedUp: () => this.#lookedUp() }));
+    // At the very top a wheel scrolls nothing, and xterm says nothing.
+    element.addEventListener('wheel', (event) => event.deltaY < 0 && this.#lookedUp(), { passive: true, capture: true });
+    this.#terminal.onScroll(() => this.#scrolled());
+    this.#terminal.onWriteParsed(() => this.#scrolled());
     this.#search.onDidChangeResults(({ resultIndex, resultCount }) => events.matches(resultIndex, resultCount));
     this.#observer = new ResizeObserver(() => this.#fit.fit());
     this.#observer.observe(element);
@@ -91,40 +138,66 @@ export class TerminalScreen {
   }
 
   dispose(): void {
+    this.#disposed = true;
     clearTimeout(this.#timer);
     this.#observer.disconnect();
     this.#terminal.dispose();
   }
 
-  lines(lines: string[]): void {
-    for (const line of lines) this.#pending.push({ line });
-    // More than the scrollback holds would only be written to leave it again.
-    if (this.#pending.length > SCROLLBACK + 1_000) this.#pending = this.#pending.slice(-SCROLLBACK);
+  /** How older lines are read; null where they can't be. */
+  pages(pager: Pager | null): void {
+    this.#pager = pager;
+    this.#transcript.paged = pager !== null;
+    this.#transcript.bounds = pager ? PAGED : UNPAGED;
+    this.#bound();
+  }
+
+  began(next: number): void {
+    this.#transcript.began(next);
+  }
+
+  lines(lines: Line[]): void {
+    this.#add(...lines);
+  }
+
+  gap(gap: Gap): void {
+    this.#add({ gap });
+  }
+
+  mark(mark: Mark): void {
+    this.#add(mark);
+  }
+
+  /** Forgets all of it; the next things are the first. */
+  anew(): void {
+    this.#pending = [];
+    this.#transcript.restart();
+    this.#stale = true;
     this.#soon();
   }
 
-  mark(kind: Notice['kind'], text: string): void {
-    this.#pending.push({ kind, text });
-    this.#soon();
-  }
-
-  look({ theme, fontSize, screenReader }: ScreenLook): void {
-    this.#theme = theme;
-    this.#terminal.options.theme = PALETTES[theme];
-    this.#terminal.options.screenReaderMode = screenReader;
-    if (this.#terminal.options.fontSize !== fontSize) {
-      this.#terminal.options.fontSize = fontSize;
+  look(look: ScreenLook): void {
+    const before = this.#look;
+    this.#look = look;
+    this.#terminal.options.theme = PALETTES[look.theme];
+    this.#terminal.options.screenReaderMode = look.screenReader;
+    if (before.fontSize !== look.fontSize) {
+      this.#terminal.options.fontSize = look.fontSize;
       this.#fit.fit();
     }
+    if (before.times !== look.times) void this.#rewrite(() => undefined);
   }
 
-  toBottom(): void {
-    this.#terminal.scrollToBottom();
-    this.#tellScroll();
+  /** Back to the newest line; where it is not held, the node is asked for it. */
+  toLatest(): void {
+    if (this.#transcript.detached) void this.#jump();
+    else this.#terminal.scrollToBottom();
+    this.#scrolled();
   }
 
   page(direction: 1 | -1): void {
     this.#terminal.scrollPages(direction);
+    if (direction < 0) this.#lookedUp();
   }
 
   focus(): void {
@@ -137,7 +210,7 @@ export class TerminalScreen {
       this.events.matches(-1, 0);
       return;
     }
-    const { match, active, ruler } = MATCH[this.#theme];
+    const { match, active, ruler } = MATCH[this.#look.theme];
     const options = { incremental, decorations: { matchBackground: match, activeMatchBackground: active, matchOverviewRuler: ruler, activeMatchColorOverviewRuler: ruler } };
     if (back) this.#search.findPrevious(term, options);
     else this.#search.findNext(term, options);
@@ -151,15 +224,18 @@ export class TerminalScreen {
   /** What is selected, or else everything that can be scrolled to. */
   text(): { text: string; selected: boolean } {
     if (this.#terminal.hasSelection()) return { text: this.#terminal.getSelection(), selected: true };
-    const buffer = this.#terminal.buffer.active;
-    let text = '';
-    for (let y = 0; y < buffer.length; y += 1) {
-      const row = buffer.getLine(y);
-      if (!row) continue;
-      if (y > 0 && !row.isWrapped) text += '\n';
-      text += row.translateToString(!buffer.getLine(y + 1)?.isWrapped);
+    return { text: textOf(this.#terminal.buffer.active), selected: false };
+  }
+
+  #add(...items: (Item | { gap: Gap })[]): void {
+    for (const item of items) this.#pending.push(item);
+    // A hidden page's timers are slow.
+    if (this.#pending.length > MOST_PENDING && !this.#busy) this.#flush();
+    else if (this.#pending.length > MOST_WAITING) {
+      this.#take();
+      this.#stale = true;
     }
-    return { text: `${text.trimEnd()}\n`, selected: false };
+    this.#soon();
   }
 
   #soon(): void {
@@ -168,42 +244,52 @@ export class TerminalScreen {
 
   #flush(): void {
     this.#timer = undefined;
-    const items = this.#pending;
+    // Whoever makes it busy comes back here.
+    if (this.#busy || this.#jumping) return;
+    const shown = this.#take();
+    if (this.#stale) {
+      void this.#rewrite(() => undefined);
+      return;
+    }
+    this.#write(shown);
+    if (this.#transcript.detached && !this.#hasTail) {
+      this.#hasTail = true;
+      this.#write([DETACHED]);
+    }
+  }
+
+  /** Hands what waits to the transcript. */
+  #take(): Item[] {
+    const change = this.#transcript.append(this.#pending, this.#reading);
     this.#pending = [];
-    if (!this.#atBottom()) this.#unseen += items.length;
+    if (this.#reading) this.#unseen += change.lines;
+    // What is taken and not written at once has to be written with all the rest.
+    if (change.anew || (this.#busy && change.shown.length > 0)) this.#stale = true;
+    return change.shown;
+  }
+
+  #write(items: readonly Item[]): void {
     let batch = '';
     for (const item of items) {
-      if ('line' in item) {
-        // The reset keeps one line's colours out of the next one, and out of the marks.
-        batch += `${harmless(item.line.replace(/[\r\n]+$/, ''))}\u001b[0m\r\n`;
-      } else {
+      if (isLine(item)) batch += this.#writer.line(item);
+      else {
+        this.#terminal.write(batch + this.#writer.endRow());
+        batch = '';
+        this.#writeMark(item);
+      }
+      if (batch.length > CHUNK) {
         this.#terminal.write(batch);
         batch = '';
-        this.#writeMark(item.kind, item.text);
       }
     }
     if (batch !== '') this.#terminal.write(batch);
   }
 
   /** A row of plain text, so that it is copied, found and read aloud, and a box of the page's own drawn over it. */
-  #writeMark(kind: Notice['kind'], text: string): void {
-    const label = kind === 'daemon' ? 'Node' : kind === 'gap' ? 'Gap' : 'Roost';
+  #writeMark(mark: Mark): void {
+    const { label, text } = mark;
     const row = harmless(`${label}: ${text}`.replace(/[\r\n\t\b]+/g, ' ')).slice(0, Math.max(20, this.#terminal.cols - 1));
-    this.#terminal.write(row, () => {
-      const marker = this.#terminal.registerMarker(0);
-      const decoration = this.#terminal.registerDecoration({ marker, width: this.#terminal.cols, layer: 'top' });
-      let drawn = false;
-      decoration?.onRender((element) => {
-        if (drawn) return;
-        drawn = true;
-        element.classList.add('console-mark', kind);
-        element.title = text;
-        element.setAttribute('aria-hidden', 'true');
-        const name = document.createElement('b');
-        name.textContent = label;
-        element.replaceChildren(name, ` ${text}`);
-      });
-    });
+    this.#terminal.write(row, () => drawMark(this.#terminal, mark));
     this.#terminal.write('\u001b[0m\r\n');
   }
 
@@ -212,77 +298,145 @@ export class TerminalScreen {
     return buffer.viewportY >= buffer.baseY;
   }
 
-  #tellScroll(): void {
-    const atBottom = this.#atBottom();
-    if (atBottom) this.#unseen = 0;
-    this.events.scrolled(atBottom, this.#unseen);
-  }
-
-  /** Keys in the terminal scroll, copy and search; all others stay with the browser, Tab above all. */
-  #key(event: KeyboardEvent): boolean {
-    if (event.type !== 'keydown') return false;
-    const command = event.ctrlKey || event.metaKey;
-    if (command && !event.altKey && event.key.toLowerCase() === 'f') {
-      event.preventDefault();
-      this.events.wantsSearch();
-    } else if (command && event.key.toLowerCase() === 'c' && this.#terminal.hasSelection()) {
-      event.preventDefault();
-      void copyText(this.#terminal.getSelection()).then((done) => done && this.events.copied());
-    } else if (command && event.key.toLowerCase() === 'a') {
-      event.preventDefault();
-      this.#terminal.selectAll();
-    } else if (!command && !event.altKey && this.#scroll(event.key)) {
-      event.preventDefault();
+  #scrolled(): void {
+    // While it is written anew, its place means nothing.
+    if (this.#busy || this.#jumping) return;
+    const reading = this.#transcript.detached || !this.#atBottom();
+    if (reading !== this.#reading) {
+      this.#reading = reading;
+      this.#unseen = reading ? this.#unseen : 0;
+      if (!reading && this.#terminal.buffer.active.length > this.#followedRows + this.#terminal.rows) void this.#rewrite(() => this.#transcript.follow());
+      else this.#bound();
     }
-    return false;
+    this.events.scrolled(!reading, this.#unseen);
+    const { viewportY, baseY } = this.#terminal.buffer.active;
+    if (reading && viewportY < this.#terminal.rows && baseY > 0) this.#lookedUp();
   }
 
-  #scroll(key: string): boolean {
-    const terminal = this.#terminal;
-    const moves: Record<string, () => void> = {
-      ArrowUp: () => terminal.scrollLines(-1),
-      ArrowDown: () => terminal.scrollLines(1),
-      PageUp: () => terminal.scrollPages(-1),
-      PageDown: () => terminal.scrollPages(1),
-      Home: () => terminal.scrollToTop(),
-      End: () => terminal.scrollToBottom(),
-    };
-    const move = moves[key];
-    move?.();
-    return move !== undefined;
+  get #followedRows(): number {
+    return this.#pager ? FOLLOWED_ROWS.paged : FOLLOWED_ROWS.unpaged;
   }
-}
 
-/** The address as the browser understands it, host in its real letters; null for anything but the web. */
-export function webTarget(uri: string): string | null {
-  try {
-    const url = new URL(uri);
-    return url.protocol === 'http:' || url.protocol === 'https:' ? url.href : null;
-  } catch {
-    return null;
+  /** While somebody reads, the terminal drops no row by itself: all that is kept has its place. */
+  #bound(): void {
+    const rows = this.#reading && this.#pager ? PAGED.read + Math.ceil((2 * PAGED.chars) / this.#terminal.cols) : this.#followedRows;
+    if (this.#terminal.options.scrollback !== rows) this.#terminal.options.scrollback = rows;
   }
-}
 
-function openLink(uri: string): void {
-  const target = webTarget(uri);
-  if (target) window.open(target, '_blank', 'noopener,noreferrer');
-}
+  /** Somebody looks for what stands above. */
+  #lookedUp(): void {
+    if (this.#terminal.buffer.active.viewportY < this.#terminal.rows) void this.#older();
+  }
 
-/** Also where the clipboard API is missing, as on plain HTTP. */
-export async function copyText(text: string): Promise<boolean> {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    const field = document.createElement('textarea');
-    field.value = text;
-    field.style.position = 'fixed';
-    field.style.opacity = '0';
-    document.body.append(field);
-    field.select();
-    // The only way on a page without a secure context.
-    const done = document.execCommand('copy');
-    field.remove();
-    return done;
+  async #older(): Promise<void> {
+    if (!this.#pager || this.#loading || this.#jumping || this.#transcript.olderThan === null || Date.now() < this.#pagesFrom) return;
+    this.#loading = true;
+    this.events.loading(true);
+    // The terminal may have dropped rows that are still kept.
+    await this.#alone(() => this.#keepWhatIsShown());
+    const before = this.#transcript.olderThan;
+    const page = before === null ? null : await this.#pager(before, PAGE_LINES);
+    if (this.#disposed) return;
+    if (typeof page === 'string') {
+      this.#pagesFrom = Date.now() + PAGE_PAUSE_MS;
+      this.events.trouble(page);
+    } else if (page !== null && before !== null) {
+      await this.#rewrite(() => this.#transcript.prepend(before, page));
+    }
+    this.#loading = false;
+    this.events.loading(false);
+    // Where all lines of a page were none for this viewer, the next one is asked for.
+    if (typeof page === 'object' && page?.lines.length === 0) this.#lookedUp();
+  }
+
+  async #jump(): Promise<void> {
+    if (this.#jumping || !this.#pager) return;
+    this.#jumping = true;
+    this.#take();
+    this.#transcript.toNewest();
+    this.#unseen = 0;
+    this.#stale = true;
+    const before = this.#transcript.olderThan;
+    const page = before === null ? '' : await this.#pager(before, PAGE_LINES);
+    if (this.#disposed) return;
+    if (typeof page !== 'string' && before !== null) this.#transcript.prepend(before, page);
+    this.#jumping = false;
+    this.#reading = false;
+    await this.#rewrite(() => undefined);
+  }
+
+  /** Runs `act` when all that was written is in the terminal's rows, and nothing else comes in between. */
+  #alone(act: () => void | Promise<void>): Promise<void> {
+    const turn = this.#turn.then(async () => {
+      if (this.#disposed) return;
+      if (!this.#jumping && !this.#stale) this.#flush();
+      this.#busy = true;
+      try {
+        await this.#written();
+        if (!this.#disposed) await act();
+      } finally {
+        this.#busy = false;
+      }
+      if (this.#disposed) return;
+      this.#scrolled();
+      if (this.#stale || this.#pending.length > 0) this.#soon();
+    });
+    // A mistake in one turn is reported by whoever waits for it, and is not the next one's.
+    this.#turn = turn.catch(() => undefined);
+    return turn;
+  }
+
+  #written(text = ''): Promise<void> {
+    return new Promise((done) => this.#terminal.write(text, done));
+  }
+
+  /** Changes the transcript and writes all of it anew, unseen, so that the reader's row stays where it is. */
+  #rewrite(change: () => unknown): Promise<void> {
+    return this.#alone(async () => {
+      const anchor = this.#stale || this.#atBottom() ? null : this.#anchor();
+      const follows = anchor === null && !(this.#reading && this.#transcript.detached);
+      change();
+      this.#stale = false;
+      // Those that were taken while it was busy are among the items.
+      this.#writer = new RowWriter(this.#look.times, Date.now);
+      // A reader's voice would read all of it.
+      this.#terminal.options.screenReaderMode = false;
+      const uncover = cover(this.#terminal);
+      await this.#written(HOLD + CLEAR);
+      this.#reading = !follows || this.#transcript.detached;
+      this.#bound();
+      this.#write(this.#transcript.items);
+      this.#hasTail = this.#transcript.detached;
+      if (this.#hasTail) this.#write([DETACHED]);
+      await this.#written();
+      if (anchor) this.#terminal.scrollToLine(this.#yOf(anchor.item) + anchor.offset);
+      else this.#terminal.scrollToBottom();
+      await this.#written(SHOW);
+      uncover();
+      this.#terminal.options.screenReaderMode = this.#look.screenReader;
+    });
+  }
+
+  /** The item at the upper edge, and how many rows of it are above. */
+  #anchor(): { item: Item; offset: number } | null {
+    this.#keepWhatIsShown();
+    const extra = this.#rows() - this.#transcript.rows();
+    const { row, offset } = rowAt(this.#terminal.buffer.active, this.#terminal.buffer.active.viewportY);
+    const item = this.#transcript.items[this.#transcript.itemOfRow(Math.max(0, row - extra))];
+    return item ? { item, offset: row < extra ? 0 : offset } : null;
+  }
+
+  #yOf(item: Item): number {
+    const row = this.#transcript.rowOfItem(Math.max(0, this.#transcript.items.indexOf(item)));
+    return yOfRow(this.#terminal.buffer.active, Math.max(0, row));
+  }
+
+  /** Rows of items in the terminal. */
+  #rows(): number {
+    return writtenRows(this.#terminal.buffer.active, this.#writer.isOpen) - (this.#hasTail ? 1 : 0);
+  }
+
+  #keepWhatIsShown(): void {
+    if (!this.#stale) this.#transcript.keepRows(this.#rows());
   }
 }

@@ -1,0 +1,54 @@
+/**
+ * Where things stand in xterm's buffer, which knows rows of cells only: a logical row is one that is not wrapped and all
+ * the wrapped ones behind it. Items of the transcript fill logical rows.
+ */
+
+import type { IBuffer } from '@xterm/xterm';
+
+/** Logical rows that were written; `isOpen`: the last one has no end yet. */
+export function writtenRows(buffer: IBuffer, isOpen: boolean): number {
+  let y = buffer.baseY + buffer.cursorY;
+  let rows = 0;
+  if (isOpen) {
+    rows = 1;
+    while (y > 0 && buffer.getLine(y)?.isWrapped) y -= 1;
+  }
+  for (y -= 1; y >= 0; y -= 1) if (!buffer.getLine(y)?.isWrapped) rows += 1;
+  return rows;
+}
+
+/** The logical row of which `y` is a part, and how many rows of cells of it are above; -1 is the rest of one that was dropped. */
+export function rowAt(buffer: IBuffer, y: number): { row: number; offset: number } {
+  let row = -1;
+  let offset = 0;
+  for (let at = 0; at <= y; at += 1) {
+    if (buffer.getLine(at)?.isWrapped) offset += 1;
+    else {
+      row += 1;
+      offset = 0;
+    }
+  }
+  return { row, offset };
+}
+
+/** Where a logical row begins. */
+export function yOfRow(buffer: IBuffer, row: number): number {
+  let at = -1;
+  for (let y = 0; y < buffer.length; y += 1) {
+    if (!buffer.getLine(y)?.isWrapped) at += 1;
+    if (at === row) return y;
+  }
+  return buffer.baseY;
+}
+
+/** All that stands in the buffer, without the blank end. */
+export function textOf(buffer: IBuffer): string {
+  let text = '';
+  for (let y = 0; y < buffer.length; y += 1) {
+    const row = buffer.getLine(y);
+    if (!row) continue;
+    if (y > 0 && !row.isWrapped) text += '\n';
+    text += row.translateToString(!buffer.getLine(y + 1)?.isWrapped);
+  }
+  return `${text.trimEnd()}\n`;
+}
