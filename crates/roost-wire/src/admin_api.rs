@@ -147,7 +147,7 @@ pub struct Port {
 }
 
 /// Settings of a server. In a patch, what is absent stays.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ServerSettings {
     /// argv, already split.

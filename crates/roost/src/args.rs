@@ -270,7 +270,7 @@ pub struct ServerOptions {
     pub node: Option<String>,
     /// A directory of your own; never deleted nor chowned
     #[arg(long, value_name = "DIR")]
-    pub dir: Option<PathBuf>,
+    pub dir: Option<String>,
     /// A port (again for more); the first one is the main one
     #[arg(long, value_name = "[IP:]PORT")]
     pub port: Vec<String>,
@@ -308,7 +308,7 @@ pub enum Server {
         #[arg(long)]
         start: bool,
     },
-    /// Change a server; holds from the next start
+    /// Change a server; holds from the next start. An empty text takes a setting away: --dir '', --port ''
     Set {
         server: String,
         #[command(flatten)]

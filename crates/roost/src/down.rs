@@ -103,6 +103,8 @@ async fn start_quietly(data: &Path) -> Result<tokio::process::Child, Failure> {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
+        // Where this fails half-way, the node must not go on unseen; the servers' keepers do.
+        .kill_on_drop(true)
         .spawn()
         .map_err(|e| Failure::new(format!("can't start a node to end its servers: {e}")))?;
     if let Some(stdout) = child.stdout.take() {

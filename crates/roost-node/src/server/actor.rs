@@ -10,19 +10,19 @@
 //! It never waits for anything but the next of these: what takes time is a job that reports back. What follows from
 //! what is the power rule's business; how an effect is carried out is the driver's.
 
+mod asked;
 mod removal;
 mod timers;
+mod told;
 
 use super::{
-    command,
     context::Context,
     definition::Definition,
     driver::Placed,
     figures::Figures,
-    handle::{Refusal, Reply, Request, Requester, ServerHandle, ServerView},
+    handle::{Refusal, Reply, Request, ServerHandle, ServerView},
     power::{Exit, Input, Power, Rules, Saved, step},
     saved,
-    stop::{StopWith, stop_with},
 };
 use crate::{pump::PumpEvent, runtime::Running, socket::Filter};
 use roost_console::Console;
@@ -266,189 +266,6 @@ impl Actor {
     /// A server without a life: deleted, and its program has ended.
     fn is_finished(&self) -> bool {
         self.deleting.is_some() && self.power.phase.run().is_none() && self.installing.is_none()
-    }
-
-    fn request(&mut self, request: Request) {
-        match request {
-            Request::Power { action, by, reply } => {
-                let answer = self.input(Input::Request(action));
-                let user = by.user.map(tracing::field::display);
-                match &answer {
-                    Ok(()) => {
-                        tracing::info!(server = %self.uuid, %action, user, "a power action was taken on");
-                    }
-                    Err(reason) => {
-                        tracing::info!(server = %self.uuid, %action, user, %reason, "a power action was refused");
-                    }
-                }
-                reply.send(answer);
-            }
-            Request::Command { text, by, reply } => self.command(&text, &by, reply),
-            Request::Install { then_start, reply } => reply.send(self.input(Input::Install { then_start })),
-            Request::Begin(installing) => self.begin(installing),
-            Request::Figures(answer) => self.answer_figures(answer),
-            Request::Down => self.input_from_inside(Input::Down),
-            Request::Sync { reply } => self.sync(reply),
-            Request::Watched(watched) => self.watched(watched),
-            Request::Delete { reply } => {
-                self.deleting = Some(reply);
-                self.input_from_inside(Input::Request(roost_wire::power::PowerAction::Kill));
-            }
-        }
-    }
-
-    fn command(&mut self, text: &str, by: &Requester, reply: Reply) {
-        if let Err(refusal) = self.may_type(text) {
-            return reply.send(Err(refusal));
-        }
-        let Ok(permit) = Arc::clone(&self.inputs).try_acquire_owned() else {
-            return reply.send(Err(Refusal::TooMany));
-        };
-        if stop_with(&self.definition.process.stop).0 == StopWith::Command(text.trim().to_owned()) {
-            let user = by.user.map(tracing::field::display);
-            tracing::info!(server = %self.uuid, user, "the stop command was typed");
-            self.input_from_inside(Input::StopTyped);
-        }
-        let written = self
-            .context
-            .pumps
-            .input(self.uuid, format!("{text}\n").into_bytes());
-        tokio::spawn(async move {
-            let _permit = permit;
-            reply.send(match written.await {
-                Ok(Ok(())) => Ok(()),
-                Ok(Err(reason)) => Err(Refusal::Failed(reason)),
-                Err(_) => Err(Refusal::Offline),
-            });
-        });
-    }
-
-    fn may_type(&self, text: &str) -> Result<(), Refusal> {
-        command::check(text)?;
-        let view = self.view.borrow();
-        if view.suspended {
-            Err(Refusal::Suspended)
-        } else if view.installing {
-            Err(Refusal::Installing)
-        } else if self.power.phase.is_live() {
-            Ok(())
-        } else if self.power.phase.run().is_some() {
-            Err(Refusal::Failed(
-                "The server's program is still being made: wait a moment and try again.".to_owned(),
-            ))
-        } else {
-            Err(Refusal::Offline)
-        }
-    }
-
-    fn sync(&mut self, reply: Reply) {
-        let (context, uuid, reporter) = (Arc::clone(&self.context), self.uuid, self.reporter.clone());
-        self.job(async move {
-            match context.panel.server(uuid).await {
-                Ok(definition) => {
-                    saved::remember(&context.layout, &definition).await;
-                    let _ = reporter.send(Report::Defined(Box::new(definition), Some(reply)));
-                }
-                Err(error) => reply.send(Err(Refusal::Failed(error.to_string()))),
-            }
-        });
-    }
-
-    fn pump_event(&mut self, event: PumpEvent) {
-        match event {
-            PumpEvent::Done(run) => self.input_from_inside(Input::DoneSeen { run }),
-            PumpEvent::Ended(end) => {
-                let exit = Exit {
-                    code: end.code,
-                    signal: end.signal,
-                    ..Exit::default()
-                };
-                self.stream_ended(end.run, exit);
-            }
-            PumpEvent::KeeperLost(run, reason) => {
-                tracing::error!(server = %self.uuid, %run, reason, "a keeper went away");
-                self.stream_ended(run, Exit::unknown(format!("its keeper went away ({reason})")));
-            }
-            PumpEvent::DiskTrouble(reason) => {
-                tracing::error!(server = %self.uuid, reason, "the journal can't be written: lines wait in the keeper");
-            }
-        }
-    }
-
-    fn report(&mut self, report: Report) {
-        match report {
-            Report::Input(Input::Ended { run, exit }) => self.end_of_run(run, exit),
-            Report::Input(input) => {
-                if matches!(input, Input::LaunchFailed { .. }) {
-                    self.launching = None;
-                }
-                self.input_from_inside(input);
-            }
-            Report::Launched(run, running) => self.launched(run, running),
-            Report::Found(found) => self.found(found),
-            Report::Link(run, running) => {
-                if self.power.phase.run() == Some(run) {
-                    self.power.phase.rename(running.run);
-                    self.timers.rename(running.run);
-                    self.write_down();
-                    self.take(running);
-                }
-            }
-            Report::Defined(definition, reply) => {
-                self.define(*definition);
-                if let Some(reply) = reply {
-                    reply.send(Ok(()));
-                }
-            }
-            Report::Restore(permit) => {
-                self.restoring = Some(permit);
-                self.input_from_inside(Input::Request(roost_wire::power::PowerAction::Start));
-            }
-            Report::Sample(sample) => self.sampled(sample),
-            Report::Disk(bytes, pause) => self.disk_measured(bytes, pause),
-            Report::Installed(successful) => self.installed(successful),
-            Report::Notice(text) => self.say(text),
-        }
-    }
-
-    /// The program was looked for, first of all.
-    fn found(&mut self, found: Option<Running>) {
-        let saved = self.saved;
-        match found {
-            Some(_) if self.power.phase.run().is_some() => {
-                tracing::warn!(server = %self.uuid, "a program of the node's last life turned up after a new one was started");
-                return;
-            }
-            Some(running) => {
-                let run = running.run;
-                let ready = self.definition.is_ready_at_once();
-                self.take(running);
-                // Its console was told when it was started.
-                let not_enforced = self.context.runtimes.not_enforced(&self.definition);
-                self.view.send_modify(|view| view.not_enforced = not_enforced);
-                self.input_from_inside(Input::Found { run, saved, ready });
-            }
-            None if saved.installing => {
-                self.say("The installer was cut off when the node ended: run it again.".to_owned());
-            }
-            None if saved.wants_start()
-                && self.power.phase.run().is_none()
-                && !self.definition.settings.suspended =>
-            {
-                self.say(
-                    "The node has started and the server's program is gone: it is started again.".to_owned(),
-                );
-                let (restores, reporter) = (Arc::clone(&self.context.restores), self.reporter.clone());
-                self.job(async move {
-                    if let Ok(permit) = restores.acquire_owned().await {
-                        let _ = reporter.send(Report::Restore(permit));
-                    }
-                });
-                return;
-            }
-            None => {}
-        }
-        self.write_down();
     }
 
     /// New settings from the panel.

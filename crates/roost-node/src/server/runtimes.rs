@@ -6,7 +6,7 @@ use super::{definition::Definition, driver::Placed, power::Exit};
 use crate::runtime::{
     Launch, Running, Sample, StartError,
     cgroup::{self, Groups},
-    docker::{DockerRules, Ended, Engine, Notice, Sampler, StreamEnd, TakenUp},
+    docker::{DockerRules, Ended, Engine, EngineError, Notice, Sampler, StreamEnd, TakenUp},
     measure::TreeMeter,
     process::Processes,
 };
@@ -334,7 +334,11 @@ impl Runtimes {
             .map_err(|e| StartError(format!("Its user could not be freed: {e}.")))?;
         if placed.runtime() == Runtime::Docker {
             match self.engine.remove(server).await {
-                Ok(()) | Err(crate::runtime::docker::EngineError::Gone) => {}
+                Ok(()) | Err(EngineError::Gone) => {}
+                // Its program has ended. A machine without Docker must be able to lose a server that was meant for it.
+                Err(error @ EngineError::Away { .. }) => {
+                    tracing::warn!(%server, %error, "a deleted server's container could not be looked for; if there is one, `docker rm UUID` removes it");
+                }
                 Err(error) => return Err(error.into()),
             }
         }

@@ -1,6 +1,6 @@
 //! A node on a directory of its own, served on loopback, and a client with its secret.
 
-use crate::panel::{Panel, TOKEN, TOKEN_ID};
+use crate::panel::{Panel, TOKEN, TOKEN_ID, shell};
 use roost_node::{Node, NodeOptions};
 use roost_wire::{clock::SystemClock, node_config::NodeConfig};
 use rustix::process::{Pid, Signal, kill_process};
@@ -182,4 +182,27 @@ pub async fn until(what: &str, done: impl AsyncFn() -> bool) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     panic!("waited 10 s for {what}");
+}
+
+/// A program that reads commands: says them back, `crash` exits with 3, `stop` ends well.
+pub const ECHO: &str = "echo up; while read line; do case $line in stop) echo bye; exit 0;; crash) exit 3;; *) echo \"got \
+                    $line\";; esac; done";
+
+pub fn path(uuid: Uuid, rest: &str) -> String {
+    format!("/api/servers/{uuid}{rest}")
+}
+
+pub async fn echo_server(house: &House, panel: &Panel) -> Uuid {
+    let uuid = Uuid::new_v4();
+    house.create(panel, uuid, shell(uuid, ECHO, |_| {})).await;
+    assert_eq!(house.power(uuid, "start").await, 202);
+    house.until_text(uuid, "up").await;
+    uuid
+}
+
+pub async fn kill_all(house: &House) {
+    for server in house.node.servers().all() {
+        house.power(server.uuid, "kill").await;
+        house.until_state(server.uuid, "offline").await;
+    }
 }

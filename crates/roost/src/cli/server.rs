@@ -8,7 +8,7 @@ use crate::{
     output::{local_time, or_dash},
 };
 use roost_wire::{
-    admin_api::{Grant, GrantRequest, NewServer, Server},
+    admin_api::{Grant, GrantRequest, NewServer, Server, ServerSettings},
     power::{PowerAction, PowerState},
 };
 use std::time::{Duration, Instant};
@@ -37,6 +37,11 @@ pub async fn run(verb: Verb, cx: &Context) -> Result<(), Failure> {
         }
         Verb::Set { server, options } => {
             let patch = server_options::settings(options)?;
+            if patch == ServerSettings::default() {
+                return Err(Failure::usage(
+                    "name what to change: `roost server set --help` lists the options",
+                ));
+            }
             let server: Server = cx
                 .panel
                 .ask(http::Method::PATCH, &admin(&server, ""), Some(&patch))

@@ -1,4 +1,5 @@
 //! The options of `server create` and `server set`, made into settings. Wrong ones are named before anything is sent.
+//! An empty text takes a setting away.
 
 use crate::{args::ServerOptions, failure::Failure};
 use roost_wire::{
@@ -9,23 +10,21 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 /// Reads the options.
 pub fn settings(options: ServerOptions) -> Result<ServerSettings, Failure> {
-    let ports = options
-        .port
-        .iter()
-        .map(|text| port(text))
-        .collect::<Result<Vec<_>, _>>()?;
-    let env = options
-        .env
-        .iter()
-        .map(|text| variable(text))
-        .collect::<Result<BTreeMap<_, _>, _>>()?;
-    let dir = options
-        .dir
-        .map(std::path::absolute)
-        .transpose()
-        .map_err(|e| Failure::usage(format!("--dir: {e}")))?;
+    let ports = given(&options.port, port)?;
+    let env: Option<Vec<_>> = given(&options.env, variable)?;
+    let dir = match options.dir.as_deref() {
+        None => None,
+        Some("") => Some(String::new()),
+        Some(dir) => {
+            let dir = std::path::absolute(dir).map_err(|e| Failure::usage(format!("--dir {dir}: {e}")))?;
+            Some(dir.to_string_lossy().into_owned())
+        }
+    };
     Ok(ServerSettings {
-        command: options.command.as_deref().map(split).transpose()?,
+        command: match options.command.as_deref() {
+            Some("") => Some(Vec::new()),
+            command => command.map(split).transpose()?,
+        },
         image: options.image,
         startup: options.startup,
         pull: options.pull.as_deref().map(|text| match text {
@@ -35,16 +34,29 @@ pub fn settings(options: ServerOptions) -> Result<ServerSettings, Failure> {
         }),
         owner: options.owner,
         node: options.node,
-        dir: dir.map(|d| d.to_string_lossy().into_owned()),
-        ports: (!ports.is_empty()).then_some(ports),
+        dir,
+        ports,
         memory: options.memory,
         cpu: options.cpu,
         disk: options.disk,
         done: options.done,
         stop: options.stop,
         stop_timeout: options.stop_timeout,
-        env: (!env.is_empty()).then_some(env),
+        env: env.map(BTreeMap::from_iter),
     })
+}
+
+/// An option that may stand there several times; a single empty one stands for none.
+fn given<T>(texts: &[String], read: impl Fn(&str) -> Result<T, Failure>) -> Result<Option<Vec<T>>, Failure> {
+    match texts {
+        [] => Ok(None),
+        [one] if one.is_empty() => Ok(Some(Vec::new())),
+        all => all
+            .iter()
+            .map(|text| read(text))
+            .collect::<Result<_, _>>()
+            .map(Some),
+    }
 }
 
 /// Splits by POSIX shell quoting; nothing is expanded.
@@ -111,6 +123,30 @@ mod tests {
             ["java", "-Xmx1G", "-jar", "my server.jar", "$HOME", "`x`", "*"]
         );
         assert!(split("a 'b").is_err() && split(" ").is_err());
+    }
+
+    #[test]
+    fn an_empty_text_takes_a_setting_away() {
+        let empty = || Some(String::new());
+        let options = ServerOptions {
+            command: empty(),
+            dir: empty(),
+            port: vec![String::new()],
+            env: vec![String::new()],
+            ..ServerOptions::default()
+        };
+        let wanted = ServerSettings {
+            command: Some(Vec::new()),
+            dir: empty(),
+            ports: Some(Vec::new()),
+            env: Some(BTreeMap::new()),
+            ..ServerSettings::default()
+        };
+        assert_eq!(settings(options).unwrap(), wanted);
+        assert_eq!(
+            settings(ServerOptions::default()).unwrap(),
+            ServerSettings::default()
+        );
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! The rule in stories, and in random orders.
 
 use super::*;
+use crate::server::handle::Refusal;
 use proptest::prelude::*;
+use roost_wire::power::PowerState;
+use uuid::Uuid;
 
 const RUN: Uuid = Uuid::from_u128(1);
 const NEXT: Uuid = Uuid::from_u128(2);

@@ -1,0 +1,158 @@
+//! What somebody asked for: start, stop, restart, kill, and the ends that nobody can refuse.
+
+use super::{Effect, KILL_AGAIN_SECS, KILL_WARNING_SECS, Machine, Phase, StopReason, Stopping, texts};
+use crate::server::handle::Refusal;
+use roost_wire::power::PowerAction;
+use uuid::Uuid;
+
+impl Machine<'_> {
+    pub(super) fn request(&mut self, action: PowerAction) -> Result<(), Refusal> {
+        use PowerAction::{Kill, Restart, Start, Stop};
+        if self.rules.suspended && matches!(action, Start | Restart) {
+            return Err(Refusal::Suspended);
+        }
+        match (self.power.phase.clone(), action) {
+            (_, Kill) => self.kill(),
+            (Phase::Installing { .. }, _) => return Err(Refusal::Installing),
+            (Phase::Offline { .. }, Start | Restart) => self.launch(action),
+            (
+                Phase::Offline {
+                    again: true,
+                    last_exit,
+                },
+                Stop,
+            ) => {
+                self.rest(last_exit, false);
+                self.say(texts::NOT_STARTED_AGAIN);
+            }
+            (Phase::Offline { .. }, Stop) => return Err(Refusal::AlreadyOffline),
+            (phase @ (Phase::Launching { .. } | Phase::Starting { .. } | Phase::Running { .. }), Start) => {
+                return Err(Refusal::AlreadyUp(phase.wire()));
+            }
+            (Phase::Launching { asked, .. }, Restart) => return Err(Refusal::Busy(asked)),
+            (Phase::Launching { run, .. }, Stop) => self.call_off(run, StopReason::Asked(Stop)),
+            (Phase::Starting { run } | Phase::Running { run }, Stop | Restart) => {
+                self.stop(run, StopReason::Asked(action), self.rules.stop_timeout_secs);
+            }
+            (Phase::Stopping(stopping), Stop | Restart) if stopping.why == StopReason::Typed => {
+                self.stop(
+                    stopping.run,
+                    StopReason::Asked(action),
+                    self.rules.stop_timeout_secs,
+                );
+            }
+            (Phase::Stopping(stopping), Start | Stop | Restart) => {
+                return Err(Refusal::Busy(match stopping.why {
+                    StopReason::Asked(asked) => asked,
+                    StopReason::Typed | StopReason::Suspended | StopReason::Down => Stop,
+                }));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn kill(&mut self) {
+        let why = StopReason::Asked(PowerAction::Kill);
+        match self.power.phase.clone() {
+            Phase::Offline { last_exit, .. } => {
+                self.power.phase = Phase::Offline {
+                    last_exit,
+                    again: false,
+                };
+            }
+            Phase::Installing { .. } => {
+                self.power.phase = Phase::Installing { then_start: false };
+                self.effects.push(Effect::CancelInstall);
+            }
+            Phase::Launching { run, .. } => self.call_off(run, why),
+            Phase::Starting { run } | Phase::Running { run } => self.kill_live(run, why, false),
+            Phase::Stopping(Stopping { run, live: true, .. }) => self.kill_live(run, why, false),
+            Phase::Stopping(Stopping { run, live: false, .. }) => self.call_off(run, why),
+        }
+    }
+
+    pub(super) fn kill_live(&mut self, run: Uuid, why: StopReason, then_start: bool) {
+        self.go(Phase::Stopping(Stopping {
+            run,
+            live: true,
+            why,
+            then_start,
+            killed: true,
+        }));
+        self.effects.push(Effect::Kill { run });
+        self.effects.push(Effect::ArmKillTimer {
+            run,
+            secs: KILL_AGAIN_SECS,
+            warn: false,
+        });
+    }
+
+    pub(super) fn call_off(&mut self, run: Uuid, why: StopReason) {
+        self.go(Phase::Stopping(Stopping {
+            run,
+            live: false,
+            why,
+            then_start: false,
+            killed: why == StopReason::Asked(PowerAction::Kill),
+        }));
+        self.effects.push(Effect::CancelLaunch { run });
+    }
+
+    pub(super) fn stop(&mut self, run: Uuid, why: StopReason, secs: u64) {
+        self.go(Phase::Stopping(Stopping {
+            run,
+            live: true,
+            why,
+            then_start: why == StopReason::Asked(PowerAction::Restart),
+            killed: false,
+        }));
+        self.say(texts::stopping(why, secs));
+        self.effects.push(Effect::SendStop { run });
+        self.effects.push(Effect::ArmKillTimer {
+            run,
+            secs,
+            warn: secs > KILL_WARNING_SECS,
+        });
+    }
+
+    pub(super) fn stop_typed(&mut self) {
+        if let Phase::Starting { run } | Phase::Running { run } = self.power.phase {
+            self.go(Phase::Stopping(Stopping {
+                run,
+                live: true,
+                why: StopReason::Typed,
+                then_start: false,
+                killed: false,
+            }));
+        }
+    }
+
+    /// A stop that no other action can refuse, and after which nothing follows.
+    pub(super) fn end_for_good(&mut self, why: StopReason, secs: u64) {
+        match self.power.phase.clone() {
+            Phase::Offline { last_exit, .. } => {
+                self.power.phase = Phase::Offline {
+                    last_exit,
+                    again: false,
+                };
+            }
+            Phase::Installing { .. } => {
+                self.power.phase = Phase::Installing { then_start: false };
+                if why == StopReason::Down {
+                    self.effects.push(Effect::CancelInstall);
+                }
+            }
+            Phase::Launching { run, .. } => self.call_off(run, why),
+            Phase::Starting { run } | Phase::Running { run } => self.stop(run, why, secs),
+            Phase::Stopping(stopping) if stopping.why == StopReason::Typed => {
+                self.stop(stopping.run, why, secs);
+            }
+            Phase::Stopping(stopping) => {
+                self.power.phase = Phase::Stopping(Stopping {
+                    then_start: false,
+                    ..stopping
+                });
+            }
+        }
+    }
+}
