@@ -28,6 +28,7 @@ mod slots;
 mod stream;
 mod v1;
 mod viewer;
+mod visit;
 mod watchers;
 
 #[cfg(test)]
@@ -50,7 +51,7 @@ use std::{
     fmt, io,
     net::IpAddr,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
         mpsc,
     },
@@ -113,6 +114,8 @@ pub struct Shards(Arc<Inner>);
 struct Inner {
     hub: Arc<Hub>,
     inboxes: Vec<Arc<Inbox>>,
+    /// Each is its thread's, and ends with it.
+    shards: Vec<Weak<Mutex<shard::Shard>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -188,10 +191,11 @@ impl From<io::Error> for Ended {
 
 impl Wake for Shards {
     fn published(&self, server: Uuid) {
-        self.0
-            .hub
-            .watches
-            .news(server, |shard| self.0.inboxes[shard].news(server));
+        self.0.hub.watches.news(server, |shard| {
+            if !self.0.visit(shard, server) {
+                self.0.inboxes[shard].news(server);
+            }
+        });
     }
 }
 
@@ -211,18 +215,21 @@ impl Shards {
             deny: setup.deny,
             clock: setup.clock,
         });
-        let mut inboxes = Vec::new();
+        let (mut inboxes, mut shards) = (Vec::new(), Vec::new());
         let mut handles = Vec::new();
         for number in 0..threads {
             let inbox = Arc::new(Inbox::new()?);
             let shard = shard::Shard::new(number, Arc::clone(&hub), Arc::clone(&inbox))?;
+            let shard = Arc::new(Mutex::new(shard));
+            shards.push(Arc::downgrade(&shard));
             let thread = std::thread::Builder::new().name(format!("shard-{number}"));
-            handles.push(thread.spawn(move || shard.run())?);
+            handles.push(thread.spawn(move || shard::Shard::run(&shard))?);
             inboxes.push(inbox);
         }
         Ok(Self(Arc::new(Inner {
             hub,
             inboxes,
+            shards,
             threads: Mutex::new(handles),
         })))
     }

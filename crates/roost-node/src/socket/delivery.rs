@@ -26,7 +26,7 @@ use std::{io, sync::Arc, sync::atomic::Ordering};
 use uuid::Uuid;
 
 /// Most bytes of lines that one pass takes.
-const PASS_BYTES: usize = 256 << 10;
+pub(super) const PASS_BYTES: usize = 256 << 10;
 
 /// What one pass brings to all live viewers.
 struct Pass {
@@ -38,9 +38,10 @@ struct Pass {
 }
 
 impl Shard {
-    /// Brings what is new to all live viewers of `server`. True if there is more than one pass takes.
-    pub(super) fn flush(&mut self, server: Uuid) -> bool {
-        let guarded = std::panic::AssertUnwindSafe(|| self.flush_unguarded(server));
+    /// Brings what is new to all live viewers of `server`, in one pass of about `max_bytes` of lines. True if there is
+    /// more.
+    pub(super) fn flush(&mut self, server: Uuid, max_bytes: usize) -> bool {
+        let guarded = std::panic::AssertUnwindSafe(|| self.flush_unguarded(server, max_bytes));
         std::panic::catch_unwind(guarded).unwrap_or_else(|_| {
             tracing::error!(%server, "reading a console panicked, ending its viewers");
             self.for_each_member(server, |_, _| Err(Ended::By(Close::Internal)));
@@ -48,7 +49,7 @@ impl Shard {
         })
     }
 
-    fn flush_unguarded(&mut self, server: Uuid) -> bool {
+    fn flush_unguarded(&mut self, server: Uuid, max_bytes: usize) -> bool {
         let Some(group) = self.groups.get_mut(&server) else {
             return false;
         };
@@ -65,7 +66,7 @@ impl Shard {
         }
         let since = group.watch.clear_news(self.number);
         let before = group.tail;
-        match group.handle.console.read(&mut group.tail, PASS_BYTES) {
+        match group.handle.console.read(&mut group.tail, max_bytes) {
             Read::Entries(entries) => {
                 let shown = Shown::new(entries, before.seq, 0);
                 let has_more = group.handle.console.tail() != group.tail;

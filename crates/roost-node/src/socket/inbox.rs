@@ -112,7 +112,12 @@ impl Inbox {
         self.wake();
     }
 
-    fn wake(&self) {
+    /// Whether the shard sleeps, and nobody has rung for it yet.
+    pub(super) fn is_asleep(&self) -> bool {
+        !self.is_awake.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn wake(&self) {
         if !self.is_awake.swap(true, Ordering::SeqCst) {
             // Fails only when the counter is full, and then the bell is ringing already.
             let _ = rustix::io::write(&self.bell, &1u64.to_ne_bytes());

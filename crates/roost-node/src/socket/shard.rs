@@ -7,12 +7,14 @@
 //!                                     └── sweep, 5 a second > session (times)
 //! ```
 //!
-//! A turn belongs to one viewer, and a panic in it ends that viewer only. What is said to viewers, and when, is left
+//! Between two turns of the loop nobody holds the shard, so that a pump may visit it (`visit`). A turn belongs to one
+//! viewer, and a panic in it ends that viewer only. What is said to viewers, and when, is left
 //! to `inbound`, `session` and `delivery`, which add to [`Shard`].
 
 use super::{
     Ended, Hub,
     audit::requester,
+    delivery::PASS_BYTES,
     inbox::{Inbox, Mail, Post},
     slots::{Key, Slots},
     stream::Stream,
@@ -26,7 +28,7 @@ use std::{
     collections::{HashMap, VecDeque},
     io,
     os::fd::OwnedFd,
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
     time::{Duration, Instant},
 };
 use uuid::Uuid;
@@ -46,7 +48,7 @@ pub(super) struct Shard {
     pub(super) number: usize,
     pub(super) hub: Arc<Hub>,
     pub(super) inbox: Arc<Inbox>,
-    epoll: OwnedFd,
+    epoll: Arc<OwnedFd>,
     pub(super) slots: Slots,
     pub(super) groups: HashMap<Uuid, Group>,
     /// Servers whose flush is due.
@@ -82,7 +84,7 @@ impl Shard {
             number,
             hub,
             inbox,
-            epoll,
+            epoll: Arc::new(epoll),
             slots: Slots::default(),
             groups: HashMap::new(),
             due: Vec::new(),
@@ -98,47 +100,60 @@ impl Shard {
     }
 
     /// Serves until the node stops.
-    pub(super) fn run(mut self) {
+    pub(super) fn run(shared: &Mutex<Self>) {
         let mut events = Vec::with_capacity(1024);
         let mut mail = Mail::default();
+        let mut shard = Self::hold(shared);
         loop {
-            let timeout = if self.inbox.may_sleep() {
-                self.time_to_sleep()
+            let timeout = if shard.inbox.may_sleep() {
+                shard.time_to_sleep()
             } else {
                 Some(Duration::ZERO)
             };
+            let epoll = Arc::clone(&shard.epoll);
+            drop(shard);
             events.clear();
             let timeout = timeout.and_then(|timeout| timeout.try_into().ok());
             let buffer = rustix::buffer::spare_capacity(&mut events);
-            match epoll::wait(&self.epoll, buffer, timeout.as_ref()) {
+            let waited = epoll::wait(&*epoll, buffer, timeout.as_ref());
+            shard = Self::hold(shared);
+            match waited {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => {
-                    tracing::error!(shard = self.number, %error, "can't wait for viewers' sockets, ending this shard");
+                    tracing::error!(shard = shard.number, %error, "can't wait for viewers' sockets, ending this shard");
                     return;
                 }
             }
-            self.inbox.is_up();
-            self.now = Instant::now();
-            for event in &events {
-                let epoll::Event { flags, data } = *event;
-                if data.u64() != BELL {
-                    self.ready(Key::from_u64(data.u64()), flags);
-                }
-            }
-            self.open(&mut mail);
-            self.flush_due();
-            self.release_holds();
-            self.go_on();
-            if self.now >= self.next_sweep {
-                self.sweep();
-            }
-            if self
-                .farewell
-                .is_some_and(|at| self.slots.len() == 0 || self.now >= at)
-            {
+            if shard.take_turn(&events, &mut mail) {
                 return;
             }
         }
+    }
+
+    /// A visitor that panicked leaves no viewer half served: each had a turn of its own.
+    fn hold(shared: &Mutex<Self>) -> MutexGuard<'_, Self> {
+        shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One turn of the loop. True once the node has stopped and all is done.
+    fn take_turn(&mut self, events: &[epoll::Event], mail: &mut Mail) -> bool {
+        self.inbox.is_up();
+        self.now = Instant::now();
+        for event in events {
+            let epoll::Event { flags, data } = *event;
+            if data.u64() != BELL {
+                self.ready(Key::from_u64(data.u64()), flags);
+            }
+        }
+        self.open(mail);
+        self.flush_due();
+        self.release_holds();
+        self.go_on();
+        if self.now >= self.next_sweep {
+            self.sweep();
+        }
+        self.farewell
+            .is_some_and(|at| self.slots.len() == 0 || self.now >= at)
     }
 
     /// Until the next thing that happens by time; `None`: for ever.
@@ -288,15 +303,19 @@ impl Shard {
             }
             group.is_due = false;
             group.next_flush = self.now + pace(group.watch.viewers());
-            let has_more = self.flush(server);
-            if let Some(group) = self.groups.get_mut(&server).filter(|_| has_more) {
-                // A whole pass needs no pause to gather more lines.
-                group.is_due = true;
-                group.next_flush = self.now;
-                later.push(server);
+            if self.flush(server, PASS_BYTES) {
+                self.make_due_now(server);
             }
         }
         self.due.append(&mut later);
+    }
+
+    /// More is there than one pass takes: a whole pass needs no pause to gather more lines.
+    pub(super) fn make_due_now(&mut self, server: Uuid) {
+        if let Some(group) = self.groups.get_mut(&server) {
+            group.next_flush = self.now;
+        }
+        self.make_due(server);
     }
 
     fn adopt(

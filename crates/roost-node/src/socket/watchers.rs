@@ -227,8 +227,8 @@ impl Watches {
 
     /// There is something new: `tell` is called for each shard that has viewers and does not know yet.
     pub(super) fn news(&self, server: Uuid, mut tell: impl FnMut(usize)) {
-        let map = self.map.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(watch) = map.get(&server) else { return };
+        // Not under the lock: who is told may take leave of a viewer.
+        let Some(watch) = self.get(server) else { return };
         for (shard, spot) in watch.spots.iter().enumerate() {
             if spot.connections.load(Ordering::SeqCst) > 0 && !spot.has_news.load(Ordering::SeqCst) {
                 let since = u64::try_from(first_instant().elapsed().as_nanos()).unwrap_or(u64::MAX);

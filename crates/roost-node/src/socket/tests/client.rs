@@ -46,6 +46,14 @@ impl Client<TcpStream> {
         Self::new(stream)
     }
 
+    /// Whether something has come that was not read yet.
+    pub(super) fn has_bytes(&self) -> bool {
+        self.stream.set_nonblocking(true).unwrap();
+        let result = self.stream.peek(&mut [0]);
+        self.stream.set_nonblocking(false).unwrap();
+        self.done < self.buffer.len() || result.is_ok()
+    }
+
     /// Whether nothing comes within this time.
     pub(super) fn is_silent_for(&mut self, time: Duration) -> bool {
         if self.done < self.buffer.len() {

@@ -40,6 +40,29 @@ fn live_lines_begin_at_auth_and_keep_their_blanks() {
 }
 
 #[test]
+fn a_line_for_few_viewers_is_sent_by_whoever_publishes_it() {
+    let mut stand = Stand::new();
+    let mut viewers: Vec<Client> = (0..3).map(|_| stand.join(&stand.token())).collect();
+    let mut at_once = 0;
+    for _ in 0..10 {
+        std::thread::sleep(Duration::from_millis(20));
+        stand.print("at once\n");
+        for viewer in &mut viewers {
+            at_once += u32::from(viewer.has_bytes());
+            assert_eq!(viewer.lines(1), ["at once"]);
+        }
+    }
+    // Now and then the shard is awake, and does it.
+    assert!(at_once >= 24, "{at_once} of 30");
+    // More than a visit brings: the shard does the rest.
+    let text: String = (0..2000).map(|n| format!("{n} of a lot\n")).collect();
+    stand.print(&text);
+    for viewer in &mut viewers {
+        assert_eq!(numbers(&viewer.lines(2000)), (0..2000).collect::<Vec<_>>());
+    }
+}
+
+#[test]
 fn send_logs_replays_the_last_lines_also_of_an_offline_server() {
     let mut stand = Stand::new();
     for n in 0..400 {
@@ -162,7 +185,6 @@ fn a_viewer_that_takes_nothing_is_closed_and_others_are_not() {
     for _ in 0..200 {
         stand.print(&line);
     }
-    let mut good = reader.join().unwrap();
     let row = &stand.rows_of("server:websocket.disconnect", 1)[0];
     assert_eq!(
         (&row.details["code"], &row.details["by"]),
@@ -172,6 +194,7 @@ fn a_viewer_that_takes_nothing_is_closed_and_others_are_not() {
         stuck.until_close(),
         (4408, "viewer did not read in time".to_owned())
     );
+    let mut good = reader.join().unwrap();
     stand.print("still here\n");
     assert_eq!(good.lines(1), ["still here"]);
 }
