@@ -16,6 +16,11 @@ use serde::de::DeserializeOwned;
 pub struct ApiError(pub Problem);
 
 impl ApiError {
+    /// For people.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
     /// A problem with this status.
     pub fn new(status: u16, message: impl Into<String>) -> Self {
         Self(Problem::new(status, message))

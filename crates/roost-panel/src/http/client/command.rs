@@ -49,8 +49,17 @@ pub async fn send(
         .await
     {
         Ok(place) => place,
-        Err(NodeError::Declined { status, said }) => return Err(declined(status, said)),
-        Err(other) => return Err(node_problem::problem(&allowed, &other)),
+        Err(error) => {
+            let problem = match error {
+                NodeError::Declined { status, said } => declined(status, said),
+                other => node_problem::problem(&allowed, &other),
+            };
+            let row = audit::entry(&app, &allowed.identity.actor(), "server:console.refused")
+                .on(&allowed.server)
+                .with("reason", problem.message());
+            app.store.record(row).await?;
+            return Err(problem);
+        }
     };
     let mut reply = StatusCode::NO_CONTENT.into_response();
     if let (Some(stream), Some(seq)) = (place.stream, place.seq)

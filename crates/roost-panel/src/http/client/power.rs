@@ -39,13 +39,17 @@ pub async fn act(
     let row =
         audit::entry(&app, &allowed.identity.actor(), &format!("server:power.{action}")).on(&allowed.server);
     app.store.record(row).await?;
-    app.node_client
-        .power(&target, allowed.server.uuid, action)
-        .await
-        .map_err(|error| match error {
-            // Daemons say so of a suspended server, and of nothing else.
-            NodeError::Declined { status: 400, said } => ApiError::new(409, said),
-            other => node_problem::problem(&allowed, &other),
-        })?;
-    Ok(StatusCode::NO_CONTENT)
+    let done = app.node_client.power(&target, allowed.server.uuid, action).await;
+    let problem = match done {
+        Ok(()) => return Ok(StatusCode::NO_CONTENT),
+        // Daemons say so of a suspended server, and of nothing else.
+        Err(NodeError::Declined { status: 400, said }) => ApiError::new(409, said),
+        Err(other) => node_problem::problem(&allowed, &other),
+    };
+    let row = audit::entry(&app, &allowed.identity.actor(), "server:power.refused")
+        .on(&allowed.server)
+        .with("action", action.as_str())
+        .with("reason", problem.message());
+    app.store.record(row).await?;
+    Err(problem)
 }

@@ -104,6 +104,10 @@ on_both_databases! {
             assert_eq!(answer.status, 502);
             assert_eq!(answer.message(), "Server must be online in order to send commands.");
         }
+        let rows = world.audit().await;
+        let refused: Vec<_> = rows.iter().filter(|row| row["event"] == "server:console.refused").collect();
+        assert_eq!(refused.len(), 2);
+        assert_eq!(refused[0]["details"]["reason"], "Server must be online in order to send commands.");
         for (status, expected) in [(422, 422), (429, 429), (409, 409), (502, 502), (400, 409)] {
             scene.node.answers(move |_| Answer::json(status, &json!({"error": "The server is being installed."})));
             let refused = scene.post("olive", COMMAND, &json!({"command": "x"})).send().await;
