@@ -19,16 +19,14 @@ pub(crate) mod segment;
 pub(crate) mod staged;
 pub(crate) mod sync;
 
-use files::Dir;
+use files::{Dir, LogFile};
 use index::Index;
 use roost_wire::clock::Millis;
 use segment::{HEADER_LEN, Header};
 use staged::Staged;
 use std::{
-    fs::File,
     io,
-    os::unix::fs::FileExt,
-    sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Release},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering::Acquire, Ordering::Release},
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 use uuid::Uuid;
@@ -45,6 +43,8 @@ pub(crate) struct Segment {
     times: Mutex<Option<(Millis, Millis)>>,
     /// Of the active segment always there; else made when first wanted.
     index: Mutex<Option<Index>>,
+    /// Its header and its name are safe from a power cut.
+    durable: AtomicBool,
 }
 
 impl Segment {
@@ -55,6 +55,7 @@ impl Segment {
             end_seq: AtomicU64::new(end_seq),
             times: Mutex::new(None),
             index: Mutex::new(index),
+            durable: AtomicBool::new(false),
         }
     }
 
@@ -79,6 +80,9 @@ impl Segment {
     }
 }
 
+/// A file that is not whole yet. Left behind by a kill, it is removed at the next opening.
+const DRAFT: &str = "draft.new";
+
 /// The name of the segment whose first line has this number.
 fn file_name(first_seq: u64) -> String {
     format!("{first_seq:020}.log")
@@ -96,6 +100,8 @@ pub(crate) struct Shared {
     pub(crate) stream: Uuid,
     /// Oldest first; the last one is active. Replaced as a whole, so that readers keep what they took.
     segments: RwLock<Arc<Vec<Arc<Segment>>>>,
+    /// The next sync is to take everything: one failed.
+    sync_everything: AtomicBool,
 }
 
 impl Shared {
@@ -107,8 +113,9 @@ impl Shared {
             .clone()
     }
 
-    fn set_segments(&self, segments: Vec<Arc<Segment>>) {
-        *self.segments.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(segments);
+    fn change_segments(&self, change: impl FnOnce(&mut Vec<Arc<Segment>>)) {
+        let mut segments = self.segments.write().unwrap_or_else(PoisonError::into_inner);
+        change(Arc::make_mut(&mut segments));
     }
 
     /// The oldest line's number (the next line's, if there is none).
@@ -146,15 +153,12 @@ impl Shared {
 pub(crate) struct Journal {
     pub(crate) shared: Arc<Shared>,
     active: Arc<Segment>,
-    file: Arc<File>,
-    /// A write failed and what it left behind could not be cut off yet.
-    torn: bool,
+    file: Arc<LogFile>,
+    /// A write failed: what it left behind may not be gone after a power cut, so nothing is written behind it.
+    pub(crate) spoiled: bool,
     unsynced: sync::Unsynced,
     /// Bytes after which a segment is closed.
     pub(crate) segment_bytes: u64,
-    /// Tests: this many bytes can still be written.
-    #[cfg(test)]
-    pub(crate) disk_left: Option<u64>,
 }
 
 impl Journal {
@@ -165,21 +169,24 @@ impl Journal {
 
     /// Closes a full segment, so that the next batch goes into a new one. `run` and `open` are the state reached.
     pub(crate) fn prepare(&mut self, run: Option<(Uuid, u64)>, open: bool) -> io::Result<()> {
-        if self.active.len() >= self.segment_bytes && self.active.has_lines() {
-            self.roll(run, open)?;
+        let is_full = self.active.len() >= self.segment_bytes;
+        if self.spoiled {
+            self.file.truncate(self.active.len())?;
         }
-        Ok(())
+        match self.active.has_lines() {
+            true if is_full || self.spoiled => self.roll(run, open),
+            false if self.spoiled => self.begin_again(run, open),
+            _ => Ok(()),
+        }
     }
 
     /// Writes a batch. After an error the journal is as before, and the same can be tried again.
     pub(crate) fn append(&mut self, staged: &Staged) -> io::Result<()> {
         let len = self.active.len();
-        if self.torn {
-            rustix::fs::ftruncate(&*self.file, len)?;
-            self.torn = false;
-        }
-        if let Err(e) = self.write_at(staged.bytes(), len) {
-            self.torn = rustix::fs::ftruncate(&*self.file, len).is_err();
+        if let Err(e) = self.file.write_all_at(staged.bytes(), len) {
+            self.spoiled = true;
+            // Tried again before the next write.
+            let _ = self.file.truncate(len);
             return Err(e);
         }
         if let Some(index) = lock(&self.active.index).as_mut() {
@@ -193,25 +200,41 @@ impl Journal {
         Ok(())
     }
 
-    fn write_at(&mut self, bytes: &[u8], pos: u64) -> io::Result<()> {
-        #[cfg(test)]
-        if let Some(left) = &mut self.disk_left {
-            if (bytes.len() as u64) > *left {
-                self.file.write_all_at(&bytes[..*left as usize], pos)?;
-                *left = 0;
-                return Err(io::ErrorKind::StorageFull.into());
-            }
-            *left -= bytes.len() as u64;
-        }
-        self.file.write_all_at(bytes, pos)
-    }
-
     /// Closes the active segment and begins the next. Only called where it has lines: a name is used once.
     fn roll(&mut self, run: Option<(Uuid, u64)>, open: bool) -> io::Result<()> {
         debug_assert!(self.active.has_lines());
         let before = lock(&self.active.index)
             .as_ref()
             .map_or((Millis::MIN, Millis::MAX), Index::times);
+        let next = self.begin(run, open, before, false)?;
+        *lock(&self.active.times) = Some(before);
+        self.shared
+            .change_segments(|segments| segments.push(next.0.clone()));
+        let closed = self.make_active(next);
+        self.unsynced.rolled(closed);
+        Ok(())
+    }
+
+    /// Makes the active segment, which has no lines, anew. The stream's id may stand nowhere else, so the new file is
+    /// safe before it takes the old one's name: the one time that a write waits for a sync.
+    fn begin_again(&mut self, run: Option<(Uuid, u64)>, open: bool) -> io::Result<()> {
+        let next = self.begin(run, open, self.active.header.before, true)?;
+        self.shared.change_segments(|segments| {
+            segments.pop();
+            segments.push(next.0.clone());
+        });
+        self.make_active(next);
+        self.unsynced.names = true;
+        Ok(())
+    }
+
+    fn begin(
+        &self,
+        run: Option<(Uuid, u64)>,
+        open: bool,
+        before: (Millis, Millis),
+        synced: bool,
+    ) -> io::Result<(Arc<Segment>, LogFile)> {
         let header = Header {
             salt: fresh_salt(),
             stream: self.shared.stream,
@@ -220,21 +243,18 @@ impl Journal {
             open,
             before,
         };
-        let file = create_segment(&self.shared.dir, &header)?;
-        let next = Arc::new(Segment::new(
-            header,
-            HEADER_LEN as u64,
-            header.first_seq,
-            Some(Index::default()),
-        ));
-        *lock(&self.active.times) = Some(before);
-        let mut segments = self.shared.segments().to_vec();
-        segments.push(Arc::clone(&next));
-        self.shared.set_segments(segments);
-        self.active = next;
-        let closed = std::mem::replace(&mut self.file, Arc::new(file));
-        self.unsynced.rolled(closed);
-        Ok(())
+        let file = create_segment(&self.shared.dir, &header, synced)?;
+        let index = Some(Index::default());
+        let segment = Segment::new(header, HEADER_LEN as u64, header.first_seq, index);
+        Ok((Arc::new(segment), file))
+    }
+
+    /// Returns the file of the one that was active.
+    fn make_active(&mut self, (segment, file): (Arc<Segment>, LogFile)) -> Arc<LogFile> {
+        self.active = segment;
+        self.spoiled = false;
+        self.unsynced.data = true;
+        std::mem::replace(&mut self.file, Arc::new(file))
     }
 
     /// The number of the line to come.
@@ -243,16 +263,16 @@ impl Journal {
     }
 }
 
-/// Makes a segment with its header, under its name in one step.
-fn create_segment(dir: &Dir, header: &Header) -> io::Result<File> {
-    let (draft, name) = ("draft.new", file_name(header.first_seq));
-    dir.remove(draft)?;
-    let file = dir.create(draft)?;
+/// Makes a segment with its header, which is `synced` first, under its name in one step.
+fn create_segment(dir: &Dir, header: &Header, synced: bool) -> io::Result<LogFile> {
+    dir.remove(DRAFT)?;
+    let file = dir.create(DRAFT)?;
     let made = file
         .write_all_at(&header.encode(), 0)
-        .and_then(|()| dir.rename(draft, &name));
+        .and_then(|()| if synced { file.sync() } else { Ok(()) })
+        .and_then(|()| dir.rename(DRAFT, &file_name(header.first_seq)));
     if let Err(e) = made {
-        dir.remove(draft)?;
+        dir.remove(DRAFT)?;
         return Err(e);
     }
     Ok(file)
@@ -261,9 +281,4 @@ fn create_segment(dir: &Dir, header: &Header) -> io::Result<File> {
 /// Random, and unknown to whoever prints lines.
 fn fresh_salt() -> u32 {
     Uuid::new_v4().as_u128() as u32
-}
-
-/// What a header says of the segment before it, if it says anything.
-fn known_times(before: (Millis, Millis)) -> Option<(Millis, Millis)> {
-    (before != (Millis::MIN, Millis::MAX)).then_some(before)
 }

@@ -55,7 +55,8 @@ pub(crate) fn open(
         console: Arc::clone(&console),
     };
     let mut notes = opened.notes;
-    notes.extend(writer.enforce_limits(now)?);
+    let state = writer.state();
+    notes.extend(writer.journal.enforce(&limits, now, state, true)?);
     Ok((writer, console, Recovery { notes }))
 }
 
@@ -214,21 +215,27 @@ impl Writer {
 
     /// fdatasync if anything was written since. Blocks on the disk.
     pub fn sync(&mut self) -> io::Result<()> {
-        match self.journal.sync_job()? {
+        match self.journal.sync_job() {
             Some(job) => job.run(),
             None => Ok(()),
         }
     }
 
     /// What [`Self::sync`] would do, for a thread that may wait for the disk; `None` if there is nothing to do.
-    pub fn sync_job(&mut self) -> io::Result<Option<SyncJob>> {
+    pub fn sync_job(&mut self) -> Option<SyncJob> {
         self.journal.sync_job()
     }
 
+    /// Whether there is something to sync; straight after opening there always is.
+    pub fn needs_sync(&self) -> bool {
+        self.journal.needs_sync()
+    }
+
     /// Drops segments over the limits. Returns a sentence for the console if any went. Call it each second or so.
+    /// Where only the newest segment would be left, it waits until that one was synced.
     pub fn enforce_limits(&mut self, now: Millis) -> io::Result<Option<String>> {
-        let (run, open) = self.state();
-        self.journal.enforce(&self.limits, now, run, open)
+        let state = self.state();
+        self.journal.enforce(&self.limits, now, state, false)
     }
 
     /// New limits.

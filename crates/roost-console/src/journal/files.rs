@@ -1,25 +1,47 @@
-//! A journal's directory: every file is opened relative to it, never through a symbolic link, for its owner only.
+//! A journal's directory and files: every file is opened relative to it, never through a symbolic link, for its owner
+//! only.
 //!
-//! What is in the files is not its business.
+//! All that changes the disk goes through here. In tests each change leaves a note on a [`tape::Tape`], from which a
+//! power cut at any moment is played; in a release there is no trace of it. What is in the files is not its business.
+
+#[cfg(test)]
+pub(crate) mod tape;
 
 use rustix::fs::{AtFlags, Mode, OFlags};
-use std::{ffi::OsString, fs::File, io, os::fd::OwnedFd, os::unix::ffi::OsStringExt, path::Path};
+use std::{
+    ffi::OsString,
+    fs::File,
+    io,
+    os::fd::OwnedFd,
+    os::unix::{ffi::OsStringExt, fs::FileExt},
+    path::Path,
+};
 
 const FILE: OFlags = OFlags::CLOEXEC.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK);
+const DIR: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 /// An open directory.
 #[derive(Debug)]
-pub(crate) struct Dir(OwnedFd);
+pub(crate) struct Dir {
+    fd: OwnedFd,
+    #[cfg(test)]
+    pub(crate) tape: tape::Tape,
+}
 
 impl Dir {
     /// Opens `path`, which is made (mode 0700) if it is missing; its parent must be there.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        #[cfg(test)]
+        let tape = tape::Tape::of(path);
         match rustix::fs::mkdir(path, Mode::RWXU) {
-            Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+            Ok(()) => {
+                #[cfg(test)]
+                tape.note(tape::Op::MakeDir);
+            }
+            Err(rustix::io::Errno::EXIST) => {}
             Err(e) => return Err(explain(path, "could not be made", &e.into())),
         }
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = rustix::fs::open(path, flags, Mode::empty()).map_err(|e| match e {
+        let fd = rustix::fs::open(path, DIR | OFlags::NOFOLLOW, Mode::empty()).map_err(|e| match e {
             rustix::io::Errno::LOOP | rustix::io::Errno::NOTDIR => explain(
                 path,
                 "is a symbolic link or no directory: remove it, or choose another data directory",
@@ -29,13 +51,17 @@ impl Dir {
         })?;
         rustix::fs::fchmod(&fd, Mode::RWXU)
             .map_err(|e| explain(path, "could not be closed to other users", &e.into()))?;
-        Ok(Self(fd))
+        Ok(Self {
+            fd,
+            #[cfg(test)]
+            tape,
+        })
     }
 
     /// Names of the files in it.
     pub(crate) fn names(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
-        for entry in rustix::fs::Dir::read_from(&self.0)? {
+        for entry in rustix::fs::Dir::read_from(&self.fd)? {
             let name = OsString::from_vec(entry?.file_name().to_bytes().to_vec());
             // Others are none of the journal's.
             names.extend(name.into_string());
@@ -44,66 +70,147 @@ impl Dir {
     }
 
     /// Makes `name` (mode 0600), which must not exist.
-    pub(crate) fn create(&self, name: &str) -> io::Result<File> {
+    pub(crate) fn create(&self, name: &str) -> io::Result<LogFile> {
         let flags = FILE | OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
-        Ok(rustix::fs::openat(&self.0, name, flags, Mode::RUSR | Mode::WUSR)?.into())
+        let file = rustix::fs::openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR)?.into();
+        #[cfg(test)]
+        self.tape.note(tape::Op::Create(name.to_owned()));
+        Ok(self.known(name, file))
     }
 
     /// Opens `name` for reading.
-    pub(crate) fn read(&self, name: &str) -> io::Result<File> {
+    pub(crate) fn read(&self, name: &str) -> io::Result<LogFile> {
         self.existing(name, OFlags::RDONLY)
     }
 
     /// Opens `name` for reading and writing.
-    pub(crate) fn write(&self, name: &str) -> io::Result<File> {
+    pub(crate) fn write(&self, name: &str) -> io::Result<LogFile> {
         self.existing(name, OFlags::RDWR)
     }
 
-    fn existing(&self, name: &str, mode: OFlags) -> io::Result<File> {
+    fn existing(&self, name: &str, mode: OFlags) -> io::Result<LogFile> {
         let odd = || {
             let text = format!("{name} in the journal's directory is no plain file: remove it");
             io::Error::new(io::ErrorKind::InvalidInput, text)
         };
-        let file: File = match rustix::fs::openat(&self.0, name, FILE | mode, Mode::empty()) {
+        let file: File = match rustix::fs::openat(&self.fd, name, FILE | mode, Mode::empty()) {
             Ok(fd) => fd.into(),
             Err(rustix::io::Errno::LOOP) => return Err(odd()),
             Err(e) => return Err(e.into()),
         };
         match file.metadata()?.is_file() {
-            true => Ok(file),
+            true => Ok(self.known(name, file)),
             false => Err(odd()),
+        }
+    }
+
+    #[cfg_attr(
+        not(test),
+        expect(unused_variables, clippy::unused_self, reason = "only tests keep track")
+    )]
+    fn known(&self, name: &str, file: File) -> LogFile {
+        LogFile {
+            file,
+            #[cfg(test)]
+            spool: self.tape.spool(name),
         }
     }
 
     /// Gives a file another name, in one step.
     pub(crate) fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        Ok(rustix::fs::renameat(&self.0, from, &self.0, to)?)
+        rustix::fs::renameat(&self.fd, from, &self.fd, to)?;
+        #[cfg(test)]
+        self.tape.note(tape::Op::Rename(from.to_owned(), to.to_owned()));
+        Ok(())
     }
 
     /// Removes a file; one that is not there is fine.
     pub(crate) fn remove(&self, name: &str) -> io::Result<()> {
-        match rustix::fs::unlinkat(&self.0, name, AtFlags::empty()) {
-            Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
+        match rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()) {
+            Ok(()) => {
+                #[cfg(test)]
+                self.tape.note(tape::Op::Remove(name.to_owned()));
+                Ok(())
+            }
+            Err(rustix::io::Errno::NOENT) => Ok(()),
             Err(e) => Err(e.into()),
         }
     }
 
     /// Names last through a power cut.
     pub(crate) fn sync(&self) -> io::Result<()> {
-        Ok(rustix::fs::fsync(&self.0)?)
+        rustix::fs::fsync(&self.fd)?;
+        #[cfg(test)]
+        self.tape.note(tape::Op::SyncDir);
+        Ok(())
     }
 
-    /// A second descriptor of the same directory.
-    pub(crate) fn duplicate(&self) -> io::Result<OwnedFd> {
-        self.0.try_clone()
+    /// The directory's own name lasts through a power cut.
+    pub(crate) fn sync_parent(&self) -> io::Result<()> {
+        let parent = rustix::fs::openat(&self.fd, "..", DIR, Mode::empty())?;
+        rustix::fs::fsync(parent)?;
+        #[cfg(test)]
+        self.tape.note(tape::Op::SyncParent);
+        Ok(())
     }
 
     /// How many bytes are missing until `percent` of the disk are free.
     pub(crate) fn missing_free(&self, percent: u8) -> io::Result<u64> {
-        let disk = rustix::fs::fstatvfs(&self.0)?;
+        let disk = rustix::fs::fstatvfs(&self.fd)?;
         let wanted = u128::from(disk.f_blocks) * u128::from(percent.min(100)) / 100;
         let missing = wanted.saturating_sub(u128::from(disk.f_bavail));
         Ok(u64::try_from(missing * u128::from(disk.f_frsize)).unwrap_or(u64::MAX))
+    }
+}
+
+/// An open file.
+#[derive(Debug)]
+pub(crate) struct LogFile {
+    file: File,
+    #[cfg(test)]
+    spool: tape::Spool,
+}
+
+impl LogFile {
+    /// All of it, or an error: then any part of it may have been written.
+    pub(crate) fn write_all_at(&self, bytes: &[u8], pos: u64) -> io::Result<()> {
+        #[cfg(test)]
+        return self.spool.write(&self.file, bytes, pos);
+        #[cfg(not(test))]
+        self.file.write_all_at(bytes, pos)
+    }
+
+    /// As much as there is, up to the length of `bytes`.
+    pub(crate) fn read_at(&self, bytes: &mut [u8], pos: u64) -> io::Result<usize> {
+        let mut have = 0;
+        while have < bytes.len() {
+            match self.file.read_at(&mut bytes[have..], pos + have as u64) {
+                Ok(0) => break,
+                Ok(read) => have += read,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(have)
+    }
+
+    pub(crate) fn truncate(&self, len: u64) -> io::Result<()> {
+        rustix::fs::ftruncate(&self.file, len)?;
+        #[cfg(test)]
+        self.spool.note(|file| tape::Op::Truncate(file, len));
+        Ok(())
+    }
+
+    pub(crate) fn len(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    /// Its bytes last through a power cut.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        rustix::fs::fdatasync(&self.file)?;
+        #[cfg(test)]
+        self.spool.note(tape::Op::SyncFile);
+        Ok(())
     }
 }
 

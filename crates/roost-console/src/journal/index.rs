@@ -2,9 +2,9 @@
 //!
 //! Kept in memory; that of a closed segment is made by a walk over it when first wanted.
 
-use super::{scan::Scanner, segment::Kind};
+use super::{files::LogFile, scan::Scanner, segment::Kind};
 use roost_wire::clock::Millis;
-use std::{fs::File, io};
+use std::io;
 
 /// Bytes of a segment to an entry.
 const STRETCH: u64 = 64 * 1024;
@@ -79,6 +79,6 @@ pub(crate) fn cover(a: (Millis, Millis), b: (Millis, Millis)) -> (Millis, Millis
 }
 
 /// A scanner of a whole file for [`Index::build`].
-pub(crate) fn whole(file: &File, salt: u32, len: u64, first_seq: u64) -> Scanner<'_> {
+pub(crate) fn whole(file: &LogFile, salt: u32, len: u64, first_seq: u64) -> Scanner<'_> {
     Scanner::new(file, salt, super::segment::HEADER_LEN as u64, len, first_seq)
 }

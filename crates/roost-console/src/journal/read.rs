@@ -3,10 +3,10 @@
 //! A reader holds nothing but the list that it took: a segment that is gone when it is opened was removed, and the new
 //! list is taken. What the reader has seen before, and the ring, are not its business.
 
-use super::{Segment, Shared, scan::Scanner, segment::Kind};
+use super::{Segment, Shared, files::LogFile, scan::Scanner, segment::Kind};
 use crate::batch::Batch;
 use roost_wire::{clock::Millis, node_api::Source};
-use std::{fs::File, io, sync::Arc};
+use std::{io, sync::Arc};
 
 /// Bytes after which lines read back begin a new batch.
 const BATCH: usize = 64 * 1024;
@@ -128,7 +128,7 @@ impl Shared {
     }
 }
 
-fn scan_from<'a>(file: &'a File, segment: &Segment, pos: u64, min_seq: u64) -> Scanner<'a> {
+fn scan_from<'a>(file: &'a LogFile, segment: &Segment, pos: u64, min_seq: u64) -> Scanner<'a> {
     Scanner::new(file, segment.header.salt, pos, segment.len(), min_seq)
 }
 

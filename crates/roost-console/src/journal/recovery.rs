@@ -5,22 +5,19 @@
 //! what never became a segment; a file whose header is damaged is put aside as `*.damaged`.
 
 use super::{
-    Journal, Segment, Shared, create_segment, file_name,
-    files::Dir,
+    DRAFT, Journal, Segment, Shared, create_segment, file_name,
+    files::{Dir, LogFile},
     fresh_salt,
     index::Index,
-    known_times,
     scan::Scanner,
     segment::{self, BadHeader, HEADER_LEN, Header, Kind},
     sync,
 };
 use roost_wire::{clock::Millis, node_api::Source};
 use std::{
-    fs::File,
     io,
-    os::unix::fs::FileExt,
     path::Path,
-    sync::{Arc, RwLock},
+    sync::{Arc, RwLock, atomic::AtomicBool},
 };
 use uuid::Uuid;
 
@@ -54,6 +51,7 @@ struct Walk {
 /// Opens the journal in `path`, or makes it.
 pub(crate) fn open(path: &Path, segment_bytes: u64) -> io::Result<Opened> {
     let dir = Dir::open(path)?;
+    dir.remove(DRAFT)?;
     let mut notes = Vec::new();
     let Kept { mut headers, floor } = keep_good(&dir, &mut notes)?;
 
@@ -62,9 +60,8 @@ pub(crate) fn open(path: &Path, segment_bytes: u64) -> io::Result<Opened> {
     let mut segments: Vec<Arc<Segment>> = Vec::new();
     for (at, header) in headers.iter().enumerate() {
         let next = headers.get(at + 1).or(last.as_ref()).unwrap_or(header);
-        let len = dir.read(&file_name(header.first_seq))?.metadata()?.len();
+        let len = dir.read(&file_name(header.first_seq))?.len()?;
         let segment = Segment::new(*header, len, next.first_seq, None);
-        *super::lock(&segment.times) = known_times(next.before);
         segments.push(Arc::new(segment));
     }
 
@@ -73,7 +70,7 @@ pub(crate) fn open(path: &Path, segment_bytes: u64) -> io::Result<Opened> {
     let mut run_first_seq = next_seq;
     if let Some(header) = last {
         let file = dir.write(&file_name(header.first_seq))?;
-        let len = file.metadata()?.len();
+        let len = file.len()?;
         let walk = walk(&file, &header, len)?;
         (run, open, run_first_seq) = (walk.run, walk.open, walk.run_first_seq);
         if walk.lost > 0 {
@@ -83,16 +80,17 @@ pub(crate) fn open(path: &Path, segment_bytes: u64) -> io::Result<Opened> {
             ));
         }
         if len > walk.end {
-            rustix::fs::ftruncate(&file, walk.end)?;
+            file.truncate(walk.end)?;
             notes.push(format!(
                 "The last {} bytes of this console's history were not written completely and were cut off.",
                 len - walk.end
             ));
         }
         before = walk.index.times();
-        let is_last = floor <= walk.next_seq;
+        // Damage is behind a closed segment, so that it is said once.
+        let is_last = floor <= walk.next_seq && walk.lost == 0;
         next_seq = floor.max(walk.next_seq);
-        if !is_last {
+        if floor > walk.next_seq {
             notes.push(format!(
                 "{} lines of this console's history could not be read any more.",
                 floor - walk.next_seq
@@ -103,7 +101,6 @@ pub(crate) fn open(path: &Path, segment_bytes: u64) -> io::Result<Opened> {
         active = is_last.then_some(file);
     }
 
-    let made = active.is_none();
     let file = match active {
         Some(file) => file,
         None => {
@@ -115,30 +112,30 @@ pub(crate) fn open(path: &Path, segment_bytes: u64) -> io::Result<Opened> {
                 open,
                 before,
             };
-            let file = create_segment(&dir, &header)?;
+            let file = create_segment(&dir, &header, false)?;
             let index = Some(Index::default());
             segments.push(Arc::new(Segment::new(header, HEADER_LEN as u64, next_seq, index)));
             file
         }
     };
-    let Some(active) = segments.last().cloned() else {
+    let Some((active, closed)) = segments.split_last() else {
         return Err(io::Error::other("a journal without a segment"));
     };
+    let (active, unsynced) = (Arc::clone(active), sync::Unsynced::after_open(closed));
     let shared = Shared {
         dir,
         stream,
         segments: RwLock::new(Arc::new(segments)),
+        sync_everything: AtomicBool::new(false),
     };
     Ok(Opened {
         journal: Journal {
             shared: Arc::new(shared),
             active,
             file: Arc::new(file),
-            torn: false,
-            unsynced: sync::Unsynced::after_open(made),
+            spoiled: false,
+            unsynced,
             segment_bytes,
-            #[cfg(test)]
-            disk_left: None,
         },
         run,
         open,
@@ -170,7 +167,7 @@ fn keep_good(dir: &Dir, notes: &mut Vec<String>) -> io::Result<Kept> {
             continue;
         };
         let file = dir.read(&name)?;
-        let len = file.metadata()?.len();
+        let len = file.len()?;
         kept.floor = kept.floor.max(first_seq);
         match read_header(&file)? {
             Ok(header) if header.first_seq == first_seq => {
@@ -216,16 +213,13 @@ fn put_aside(dir: &Dir, name: &str) -> io::Result<()> {
     dir.rename(name, &format!("{name}{DAMAGED}"))
 }
 
-fn read_header(file: &File) -> io::Result<Result<Header, BadHeader>> {
+fn read_header(file: &LogFile) -> io::Result<Result<Header, BadHeader>> {
     let mut bytes = [0; HEADER_LEN];
-    match file.read_exact_at(&mut bytes, 0) {
-        Ok(()) => Ok(Header::decode(&bytes)),
-        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok(Err(BadHeader::Damaged)),
-        Err(e) => Err(e),
-    }
+    let read = file.read_at(&mut bytes, 0)?;
+    Ok(Header::decode(&bytes[..read]))
 }
 
-fn walk(file: &File, header: &Header, len: u64) -> io::Result<Walk> {
+fn walk(file: &LogFile, header: &Header, len: u64) -> io::Result<Walk> {
     let mut walk = Walk {
         run: header.run,
         open: header.open,

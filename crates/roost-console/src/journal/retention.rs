@@ -1,13 +1,18 @@
 //! Removes lines: the oldest segments when a limit is passed, and all lines before a time when somebody asks.
 //!
-//! The list of segments changes before a file goes, so that a reader who misses a file finds out why. What the ring
-//! still holds is not its business.
+//! The list of segments changes before a file goes, so that a reader who misses a file finds out why. And a file goes
+//! only when a younger one is safe from a power cut, so that the stream's id and number always outlive it. What the
+//! ring still holds is not its business.
 
-use super::{Journal, Segment, index::Index, index::whole, recovery::step, segment};
+use super::{DRAFT, Journal, Segment, index::Index, index::whole, recovery::step, segment};
 use crate::Limits;
 use roost_wire::clock::{Millis, rfc3339};
 use segment::{HEADER_LEN, Kind};
-use std::{io, os::unix::fs::FileExt, sync::Arc};
+use std::{
+    io,
+    sync::Arc,
+    sync::atomic::Ordering::{Acquire, Release},
+};
 use uuid::Uuid;
 
 /// A journal within its limits should be made of several segments, so that little goes at a time.
@@ -27,13 +32,14 @@ enum Why {
 }
 
 impl Journal {
-    /// Removes the oldest segments while a limit is passed. Returns a sentence if any went.
+    /// Removes the oldest segments while a limit is passed. Returns a sentence if any went. Where one has to be synced
+    /// first, it is waited for if the caller may wait, and else the rest goes the next time.
     pub(crate) fn enforce(
         &mut self,
         limits: &Limits,
         now: Millis,
-        run: Option<(Uuid, u64)>,
-        open: bool,
+        (run, open): (Option<(Uuid, u64)>, bool),
+        may_wait: bool,
     ) -> io::Result<Option<String>> {
         let oldest_kept = match limits.journal_age {
             ..=0 => Millis::MIN,
@@ -65,7 +71,12 @@ impl Journal {
                     break;
                 }
                 self.roll(run, open)?;
-                bytes += HEADER_LEN as u64;
+            }
+            if !self.outlives(oldest) {
+                if !may_wait {
+                    break;
+                }
+                self.sync_all()?;
             }
             let lines = oldest.end_seq() - oldest.first_seq();
             self.replace(oldest, None)?;
@@ -91,6 +102,16 @@ impl Journal {
                 ),
             }
         }))
+    }
+
+    /// Some younger segment is safe from a power cut.
+    fn outlives(&self, old: &Segment) -> bool {
+        let segments = self.shared.segments();
+        segments
+            .iter()
+            .rev()
+            .take_while(|s| s.first_seq() > old.first_seq())
+            .any(|s| s.durable.load(Acquire))
     }
 
     /// Closes the active segment when its lines begin to be old, so that a quiet server's lines go in time too.
@@ -119,6 +140,7 @@ impl Journal {
         if self.active.has_lines() && self.shared.times(&self.active)?.0 < before {
             self.roll(run, open)?;
         }
+        self.sync_all()?;
         let mut erased = 0;
         for segment in self.shared.segments().iter() {
             if Arc::ptr_eq(segment, &self.active) || self.shared.times(segment)?.0 >= before {
@@ -170,15 +192,17 @@ impl Journal {
             return self.blank_in(old, before).map(|()| lines);
         }
         let dir = &self.shared.dir;
-        let draft = "draft.new";
-        dir.remove(draft)?;
-        let copy = dir.create(draft)?;
+        dir.remove(DRAFT)?;
+        let copy = dir.create(DRAFT)?;
         copy.write_all_at(&header.encode(), 0)?;
         copy.write_all_at(&rest, HEADER_LEN as u64)?;
-        copy.sync_data()?;
+        copy.sync()?;
         let len = (HEADER_LEN + rest.len()) as u64;
         let new = Arc::new(Segment::new(header, len, old.end_seq(), Some(index)));
-        dir.rename(draft, &new.name())?;
+        dir.rename(DRAFT, &new.name())?;
+        // The old file goes when the new one's name is safe.
+        dir.sync()?;
+        new.durable.store(true, Release);
         self.replace(old, Some(new))?;
         Ok(lines)
     }
@@ -198,7 +222,7 @@ impl Journal {
                 file.write_all_at(&vec![0; found.bytes.len()], found.pos)?;
             }
         }
-        file.sync_data()?;
+        file.sync()?;
         *super::lock(&segment.times) = Some(index.times());
         *super::lock(&segment.index) = Some(index);
         Ok(())
@@ -206,16 +230,11 @@ impl Journal {
 
     /// Puts `new` in the place of a closed segment, whose file goes.
     fn replace(&mut self, old: &Arc<Segment>, new: Option<Arc<Segment>>) -> io::Result<()> {
-        let segments = self.shared.segments();
-        let mut new = Some(new);
-        let segments = segments
-            .iter()
-            .filter_map(|s| match Arc::ptr_eq(s, old) {
-                true => new.take().flatten(),
-                false => Some(Arc::clone(s)),
-            })
-            .collect();
-        self.shared.set_segments(segments);
+        self.shared.change_segments(|segments| {
+            if let Some(at) = segments.iter().position(|s| Arc::ptr_eq(s, old)) {
+                segments.splice(at..=at, new);
+            }
+        });
         self.unsynced.names = true;
         self.shared.dir.remove(&old.name())
     }

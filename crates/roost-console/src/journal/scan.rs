@@ -2,8 +2,11 @@
 //!
 //! What was stepped over shows in the sequence numbers. Which segment to read is not its business.
 
-use super::segment::{self, Kind, MAX_DATA, Meta, Parsed, RECORD_LEN};
-use std::{fs::File, io, os::unix::fs::FileExt};
+use super::{
+    files::LogFile,
+    segment::{self, Kind, MAX_DATA, Meta, Parsed, RECORD_LEN},
+};
+use std::io;
 
 /// Bytes read at a time: above the longest record, so that a full buffer always holds a whole one.
 const READ: usize = 256 * 1024;
@@ -22,7 +25,7 @@ pub(crate) struct Found<'a> {
 /// A walk over one file.
 #[derive(Debug)]
 pub(crate) struct Scanner<'a> {
-    file: &'a File,
+    file: &'a LogFile,
     salt: u32,
     /// Place in the file of the first byte of `buf`.
     base: u64,
@@ -37,7 +40,7 @@ pub(crate) struct Scanner<'a> {
 
 impl<'a> Scanner<'a> {
     /// From `pos`, where a record begins, up to `limit`; lines below `min_seq` there can only be damage.
-    pub(crate) fn new(file: &'a File, salt: u32, pos: u64, limit: u64, min_seq: u64) -> Self {
+    pub(crate) fn new(file: &'a LogFile, salt: u32, pos: u64, limit: u64, min_seq: u64) -> Self {
         Self {
             file,
             salt,
@@ -82,12 +85,9 @@ impl<'a> Scanner<'a> {
         let have = self.buf.len();
         let left = usize::try_from(self.limit - self.base - have as u64).unwrap_or(usize::MAX);
         self.buf.resize(have + left.min(READ), 0);
-        let read = loop {
-            match self.file.read_at(&mut self.buf[have..], self.base + have as u64) {
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                read => break read?,
-            }
-        };
+        let read = self
+            .file
+            .read_at(&mut self.buf[have..], self.base + have as u64)?;
         self.buf.truncate(have + read);
         if read == 0 {
             // Shorter than it was said to be.

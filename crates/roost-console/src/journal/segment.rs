@@ -40,7 +40,8 @@ pub(crate) struct Header {
     pub(crate) run: Option<(Uuid, u64)>,
     /// The last line of output had not ended.
     pub(crate) open: bool,
-    /// Smallest and largest time in the segment before (everything, where that is unknown).
+    /// Smallest and largest time in the segment before (everything, where that is unknown). For people: whether that
+    /// segment is still there is not known here.
     pub(crate) before: (Millis, Millis),
 }
 

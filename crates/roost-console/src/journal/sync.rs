@@ -1,9 +1,19 @@
 //! What a power cut could still take, and how to make it last, on whichever thread may wait for a disk.
 //!
-//! When to sync is not its business.
+//! ```text
+//!   closed files ──> active file ──> names ──> the directory's own name
+//! ```
+//!
+//! Bytes before names. What a killed node left unsynced is synced after the next opening too. A line that was handed
+//! out and not synced may be gone after a power cut, and its number may then come again with another line; every other
+//! number is used once. When to sync is not this file's business.
 
-use super::{Journal, files::Dir};
-use std::{fs::File, io, sync::Arc};
+use super::{Journal, Segment, Shared, files::LogFile};
+use std::{
+    io,
+    sync::Arc,
+    sync::atomic::Ordering::{Acquire, Release},
+};
 
 /// Written, not yet safe from a power cut.
 #[derive(Debug, Default)]
@@ -13,57 +23,104 @@ pub(super) struct Unsynced {
     /// Names have changed.
     pub(super) names: bool,
     /// Segments that were closed since.
-    closed: Vec<Arc<File>>,
+    closed: Vec<Arc<LogFile>>,
+    /// Found at the opening: nobody knows whether they were ever synced, nor the directory's own name.
+    found: Option<Vec<Arc<Segment>>>,
 }
 
 impl Unsynced {
-    /// After opening, where a segment may have been made.
-    pub(super) fn after_open(made: bool) -> Self {
+    /// After opening.
+    pub(super) fn after_open(closed: &[Arc<Segment>]) -> Self {
         Self {
-            data: made,
-            names: made,
+            data: true,
+            names: true,
             closed: Vec::new(),
+            found: Some(closed.to_vec()),
         }
     }
 
-    pub(super) fn rolled(&mut self, closed: Arc<File>) {
+    pub(super) fn rolled(&mut self, closed: Arc<LogFile>) {
         self.closed.push(closed);
         self.names = true;
         self.data = true;
     }
+
+    fn is_nothing(&self) -> bool {
+        !self.data && !self.names
+    }
 }
 
-/// Files to be synced. It holds them open, and nothing else of the journal.
+/// Files to be synced.
 #[derive(Debug)]
 #[must_use]
 pub struct SyncJob {
-    files: Vec<Arc<File>>,
-    dir: Option<std::os::fd::OwnedFd>,
+    shared: Arc<Shared>,
+    unsynced: Unsynced,
+    active: (Arc<Segment>, Arc<LogFile>),
 }
 
 impl SyncJob {
     /// Blocks until all of it is on the disk. After an error the caller must assume that a power cut loses it.
     pub fn run(self) -> io::Result<()> {
-        for file in self.files {
-            rustix::fs::fdatasync(&*file)?;
+        let result = self.sync();
+        if result.is_err() {
+            self.shared.sync_everything.store(true, Release);
         }
-        if let Some(dir) = self.dir {
-            rustix::fs::fsync(dir)?;
+        result
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let (dir, unsynced) = (&self.shared.dir, &self.unsynced);
+        for segment in unsynced.found.iter().flatten() {
+            match dir.read(&segment.name()).and_then(|file| file.sync()) {
+                // Removed meanwhile.
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                result => result?,
+            }
+        }
+        for file in &unsynced.closed {
+            file.sync()?;
+        }
+        self.active.1.sync()?;
+        if unsynced.names {
+            dir.sync()?;
+        }
+        if unsynced.found.is_some() {
+            dir.sync_parent()?;
+        }
+        for segment in unsynced.found.iter().flatten().chain([&self.active.0]) {
+            segment.durable.store(true, Release);
         }
         Ok(())
     }
 }
 
 impl Journal {
-    /// What is to be synced, if anything was written since the last time.
-    pub(crate) fn sync_job(&mut self) -> io::Result<Option<SyncJob>> {
-        let Unsynced { data, names, closed } = std::mem::take(&mut self.unsynced);
-        if !data && !names {
-            return Ok(None);
+    /// Whether there is something to sync.
+    pub(crate) fn needs_sync(&self) -> bool {
+        !self.unsynced.is_nothing() || self.shared.sync_everything.load(Acquire)
+    }
+
+    /// Syncs everything here and now, also what an earlier job is at.
+    pub(super) fn sync_all(&mut self) -> io::Result<()> {
+        self.shared.sync_everything.store(true, Release);
+        match self.sync_job() {
+            Some(job) => job.run(),
+            None => Ok(()),
         }
-        let mut files = closed;
-        files.push(Arc::clone(&self.file));
-        let dir = names.then(|| Dir::duplicate(&self.shared.dir)).transpose()?;
-        Ok(Some(SyncJob { files, dir }))
+    }
+
+    /// What is to be synced, if anything was written since the last time.
+    pub(crate) fn sync_job(&mut self) -> Option<SyncJob> {
+        let mut unsynced = std::mem::take(&mut self.unsynced);
+        if self.shared.sync_everything.swap(false, Acquire) {
+            unsynced.names = true;
+            unsynced.found = Some(self.shared.segments().to_vec());
+        }
+        (!unsynced.is_nothing()).then(|| SyncJob {
+            shared: Arc::clone(&self.shared),
+            unsynced,
+            active: (Arc::clone(&self.active), Arc::clone(&self.file)),
+        })
     }
 }

@@ -1,5 +1,6 @@
 //! Writer, journal and ring together: a bench with a kill switch and a reader that counts.
 
+mod power;
 mod properties;
 mod stories;
 
@@ -22,7 +23,10 @@ struct Bench {
 
 impl Bench {
     fn new(limits: Limits) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::new_in(tempfile::tempdir().unwrap(), limits)
+    }
+
+    fn new_in(dir: tempfile::TempDir, limits: Limits) -> Self {
         let (writer, console, recovery) = open(&dir.path().join("journal"), "Roost", limits, 0).unwrap();
         assert_eq!(recovery.notes, Vec::<String>::new());
         Self {
@@ -56,6 +60,14 @@ impl Bench {
         let (writer, console, recovery) = open(&self.path(), "Roost", limits, 0).unwrap();
         assert_eq!(console.stream(), self.console.stream());
         (self.writer, self.console, self.notes) = (Some(writer), console, recovery.notes);
+    }
+
+    /// As the pump does in the end: what has to wait for a sync goes behind it.
+    fn enforce_limits(&mut self, now: Millis) -> Option<String> {
+        let said = self.writer().enforce_limits(now).unwrap();
+        self.writer().sync().unwrap();
+        let later = self.writer().enforce_limits(now).unwrap();
+        said.or(later)
     }
 
     /// Everything that is held, oldest first.

@@ -220,7 +220,7 @@ impl Feed {
 
     /// A sync that was asked for is over.
     pub(super) fn synced(&mut self, result: &io::Result<()>, cx: &Context<'_>) {
-        self.upkeep.synced(self.server, result);
+        self.upkeep.synced(self.server, result, cx.now);
         if self.ending.as_ref().is_some_and(|ending| ending.syncing) {
             self.ended();
         }
@@ -231,12 +231,8 @@ impl Feed {
     pub(super) fn remove(mut self, reply: oneshot::Sender<()>, cx: &Context<'_>) {
         self.acknowledge_all();
         match self.writer.sync_job() {
-            Ok(Some(job)) => cx.syncer.sync(job, Then::Answer(reply)),
-            Ok(None) => {
-                let _ = reply.send(());
-            }
-            Err(error) => {
-                tracing::error!(server = %self.server, %error, "the journal of a removed server could not be synced");
+            Some(job) => cx.syncer.sync(job, Then::Answer(reply)),
+            None => {
                 let _ = reply.send(());
             }
         }

@@ -284,7 +284,7 @@ proptest! {
                 }
                 Act::Event => bench.writer().event(Event { classic: Bytes::from_static(b"event"), v1: Bytes::new(), audience: Audience::All }),
                 Act::Retain => {
-                    bench.writer().enforce_limits(now).unwrap();
+                    bench.enforce_limits(now);
                     prop_assert!(console.journal_bytes() <= limits.journal_bytes);
                 }
                 Act::Read(who, max_bytes) => {
@@ -364,7 +364,7 @@ fn readers_on_other_threads_meet_no_seam() {
             offset += chunk.len() as u64;
             bench.writer().output(chunk.as_bytes(), offset, 0).unwrap();
             if first % 200 == 1 {
-                bench.writer().enforce_limits(0).unwrap();
+                bench.enforce_limits(0);
             }
         }
     });

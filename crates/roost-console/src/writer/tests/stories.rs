@@ -111,7 +111,7 @@ fn a_full_disk_changes_nothing_and_the_same_bytes_work_once_there_is_room() {
     bench.writer().begin_run(RUN, 1).unwrap();
     bench.writer().output(b"first\nbegun", 11, 1).unwrap();
     for left in [0, 10, 41, 90] {
-        bench.writer().journal.disk_left = Some(left);
+        bench.writer().journal.shared.dir.tape.set_left(Some(left));
         let next = bench.console.next_seq();
         bench
             .writer()
@@ -134,7 +134,7 @@ fn a_full_disk_changes_nothing_and_the_same_bytes_work_once_there_is_room() {
             "what was half written is cut off"
         );
     }
-    bench.writer().journal.disk_left = None;
+    bench.writer().journal.shared.dir.tape.set_left(None);
     bench.writer().output(b" line\nsecond\nthird\n", 30, 3).unwrap();
     bench.kill_and_open(LIMITS);
     assert_eq!(bench.notes, Vec::<String>::new());
@@ -180,13 +180,13 @@ fn the_oldest_segments_go_first_and_the_number_goes_on_even_when_all_are_gone() 
             .output(&[&line[..], b"\n"].concat(), offset, time)
             .unwrap();
     }
-    let said = bench.writer().enforce_limits(1000).unwrap().unwrap();
+    let said = bench.enforce_limits(1000).unwrap();
     assert!(said.contains("512 KiB"), "{said}");
     assert!(bench.console.journal_bytes() <= limits.journal_bytes);
     let first = bench.console.first_seq();
     assert!(said.contains(&format!("begins at line {first}")), "{said}");
     assert!((480..560).contains(&first), "about half of the lines: {first}");
-    assert_eq!(bench.writer().enforce_limits(1000).unwrap(), None);
+    assert_eq!(bench.enforce_limits(1000), None);
     let mut late = Follower::new(bench.console.at(1));
     late.follow(&bench.console, 10_000);
     assert_eq!((late.missed, late.seen.len() as u64), (first - 1, 1001 - first));
@@ -196,7 +196,7 @@ fn the_oldest_segments_go_first_and_the_number_goes_on_even_when_all_are_gone() 
         ..limits
     };
     bench.writer().set_limits(aged);
-    assert!(bench.writer().enforce_limits(5000).unwrap().is_some());
+    assert!(bench.enforce_limits(5000).is_some());
     assert_eq!(bench.files().len(), 1);
     bench.kill_and_open(aged);
     assert_eq!(

@@ -45,10 +45,11 @@ impl Upkeep {
         Self {
             last_byte: now,
             ack_since: None,
-            dirty_since: None,
+            // What a killed node wrote last was never synced.
+            dirty_since: Some(now),
             syncing: false,
             sync_failed: false,
-            limits_at: now + LIMITS_SILENT,
+            limits_at: now + LIMITS,
             limits_said: None,
             limits_failed: false,
         }
@@ -60,7 +61,7 @@ impl Upkeep {
         self.limits_at = self.limits_at.min(now + LIMITS);
     }
 
-    pub(super) fn synced(&mut self, server: Uuid, result: &io::Result<()>) {
+    pub(super) fn synced(&mut self, server: Uuid, result: &io::Result<()>, now: Instant) {
         self.syncing = false;
         if let Err(error) = result
             && !self.sync_failed
@@ -68,6 +69,9 @@ impl Upkeep {
             tracing::error!(%server, %error, "the journal can't be synced: a power cut may take more than its last second; check the disk");
         }
         self.sync_failed = result.is_err();
+        if self.sync_failed {
+            self.dirty(now);
+        }
     }
 }
 
@@ -116,16 +120,12 @@ impl Feed {
     pub(super) fn sync(&mut self, cx: &Context<'_>) -> bool {
         self.upkeep.dirty_since = None;
         match self.writer.sync_job() {
-            Ok(Some(job)) => {
+            Some(job) => {
                 self.upkeep.syncing = true;
                 cx.syncer.sync(job, Then::Tell(Arc::clone(cx.inbox), self.server));
                 true
             }
-            Ok(None) => false,
-            Err(error) => {
-                self.upkeep.synced(self.server, &Err(error));
-                false
-            }
+            None => false,
         }
     }
 
@@ -144,6 +144,10 @@ impl Feed {
             tracing::error!(server = %self.server, %error, "the journal can't be brought within its limits");
         }
         self.upkeep.limits_failed = result.is_err();
+        if self.writer.needs_sync() {
+            // What had to wait for a sync goes soon after it.
+            self.upkeep.dirty(cx.now);
+        }
         let Ok(Some(sentence)) = result else { return };
         let said = self.upkeep.limits_said;
         tracing::info!(server = %self.server, sentence, "old console lines were removed");
