@@ -1,15 +1,17 @@
 //! The journal: one directory a server, append-only segments of checksummed records.
 //!
 //! ```text
-//!   00000000000000000001.log   closed    named by the first line's number
-//!   00000000000000052731.log   closed    removed from the front by retention
+//!   00000000000000000001.zlog  closed    named by the first line's number; removed from the front by retention
+//!   00000000000000052731.log   closed    to be compressed
 //!   00000000000000104992.log   active    the one that is written; its file stays, however empty, and keeps the number
 //! ```
 //!
 //! [`Journal`] is the writer's side, [`Shared`] what readers see: the list of segments and how far each is written.
 //! A write that failed leaves nothing behind. Lines, rings and cursors are not its business.
 
+pub(crate) mod compress;
 pub(crate) mod files;
+pub(crate) mod frames;
 pub(crate) mod index;
 pub(crate) mod read;
 pub(crate) mod recovery;
@@ -20,9 +22,11 @@ pub(crate) mod staged;
 pub(crate) mod sync;
 
 use files::{Dir, LogFile};
-use index::Index;
+use frames::Table;
+use index::{Index, Stretch};
 use roost_wire::clock::Millis;
-use segment::{HEADER_LEN, Header};
+use scan::Scanner;
+use segment::{Form, HEADER_LEN, Header};
 use staged::Staged;
 use std::{
     io,
@@ -35,7 +39,7 @@ use uuid::Uuid;
 #[derive(Debug)]
 pub(crate) struct Segment {
     pub(crate) header: Header,
-    /// Whole, published bytes. Grows only while the segment is active.
+    /// Whole, published bytes on the disk. Grows only while the segment is active.
     len: AtomicU64,
     /// The number after its last line (of a closed one: where the next segment begins).
     end_seq: AtomicU64,
@@ -76,7 +80,7 @@ impl Segment {
     }
 
     pub(crate) fn name(&self) -> String {
-        file_name(self.first_seq())
+        file_name(self.first_seq(), self.header.form)
     }
 }
 
@@ -84,8 +88,11 @@ impl Segment {
 const DRAFT: &str = "draft.new";
 
 /// The name of the segment whose first line has this number.
-fn file_name(first_seq: u64) -> String {
-    format!("{first_seq:020}.log")
+fn file_name(first_seq: u64, form: Form) -> String {
+    match form {
+        Form::Plain => format!("{first_seq:020}.log"),
+        Form::Frames => format!("{first_seq:020}.zlog"),
+    }
 }
 
 /// A lock that a panic elsewhere must not make useless: what it guards is always whole.
@@ -102,6 +109,10 @@ pub(crate) struct Shared {
     segments: RwLock<Arc<Vec<Arc<Segment>>>>,
     /// The next sync is to take everything: one failed.
     sync_everything: AtomicBool,
+    /// Held by whoever replaces files of closed segments.
+    upkeep: Mutex<()>,
+    /// Somebody waits for `upkeep`, or the journal is closed: compressing stops.
+    hurry: AtomicBool,
 }
 
 impl Shared {
@@ -113,9 +124,25 @@ impl Shared {
             .clone()
     }
 
+    fn holds(&self, segment: &Arc<Segment>) -> bool {
+        self.segments().iter().any(|s| Arc::ptr_eq(s, segment))
+    }
+
     fn change_segments(&self, change: impl FnOnce(&mut Vec<Arc<Segment>>)) {
         let mut segments = self.segments.write().unwrap_or_else(PoisonError::into_inner);
         change(Arc::make_mut(&mut segments));
+    }
+
+    /// Puts `new` in the place of `old`. Says whether that was there still.
+    fn exchange(&self, old: &Arc<Segment>, new: Option<Arc<Segment>>) -> bool {
+        let mut was_there = false;
+        self.change_segments(|segments| {
+            if let Some(at) = segments.iter().position(|s| Arc::ptr_eq(s, old)) {
+                segments.splice(at..=at, new);
+                was_there = true;
+            }
+        });
+        was_there
     }
 
     /// The oldest line's number (the next line's, if there is none).
@@ -132,11 +159,32 @@ impl Shared {
     pub(crate) fn with_index<R>(&self, segment: &Segment, f: impl FnOnce(&Index) -> R) -> io::Result<R> {
         let mut index = lock(&segment.index);
         if index.is_none() {
-            let file = self.dir.read(&segment.name())?;
-            let scan = index::whole(&file, segment.header.salt, segment.len(), segment.first_seq());
-            *index = Some(Index::build(scan)?);
+            let (file, salt) = (self.dir.read(&segment.name())?, segment.header.salt);
+            *index = Some(match segment.header.form {
+                Form::Plain => {
+                    let (pos, first) = (HEADER_LEN as u64, segment.first_seq());
+                    Index::build(Scanner::plain(file, salt, pos, segment.len(), first))?
+                }
+                Form::Frames => match Table::read(&file)? {
+                    Some(table) => table.into_index(),
+                    None => Table::rebuild(&file, salt, segment.end_seq())?.into_index(),
+                },
+            });
         }
         Ok(f(index.get_or_insert_default()))
+    }
+
+    /// A walk over a segment, from a stretch on or whole.
+    pub(crate) fn scan(&self, segment: &Segment, from: Option<Stretch>) -> io::Result<Scanner> {
+        let (pos, seq) = from.map_or((HEADER_LEN as u64, segment.first_seq()), |s| (s.pos, s.seq));
+        let (file, salt) = (self.dir.read(&segment.name())?, segment.header.salt);
+        Ok(match segment.header.form {
+            Form::Plain => Scanner::plain(file, salt, pos, segment.len(), seq),
+            Form::Frames => {
+                let frames = self.with_index(segment, Index::frames)?.unwrap_or_default();
+                Scanner::frames(file, salt, frames, pos, seq)
+            }
+        })
     }
 
     /// Smallest and largest time in a segment, or a little more.
@@ -236,6 +284,7 @@ impl Journal {
         synced: bool,
     ) -> io::Result<(Arc<Segment>, LogFile)> {
         let header = Header {
+            form: Form::Plain,
             salt: fresh_salt(),
             stream: self.shared.stream,
             first_seq: self.active.end_seq(),
@@ -270,7 +319,7 @@ fn create_segment(dir: &Dir, header: &Header, synced: bool) -> io::Result<LogFil
     let made = file
         .write_all_at(&header.encode(), 0)
         .and_then(|()| if synced { file.sync() } else { Ok(()) })
-        .and_then(|()| dir.rename(DRAFT, &file_name(header.first_seq)));
+        .and_then(|()| dir.rename(DRAFT, &file_name(header.first_seq, header.form)));
     if let Err(e) = made {
         dir.remove(DRAFT)?;
         return Err(e);

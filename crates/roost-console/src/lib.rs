@@ -23,6 +23,7 @@ mod writer;
 pub use batch::Batch;
 pub use console::{Console, History, Missed};
 pub use cursor::{Cursor, Read};
+pub use journal::compress::{CompressJob, Compressed};
 pub use journal::sync::SyncJob;
 pub use line::{Line, LineJoiner};
 pub use ring::{Audience, Entry, Event};

@@ -7,7 +7,7 @@ use crate::{
     Limits, Position, Recovery,
     batch::Batch,
     console::Console,
-    journal::{self, Journal, staged::Staged, sync::SyncJob},
+    journal::{self, Journal, compress::CompressJob, staged::Staged, sync::SyncJob},
     ring::{Entry, Event, Ring},
     split::{SOFT_CAP, Splitter},
 };
@@ -231,6 +231,11 @@ impl Writer {
         self.journal.needs_sync()
     }
 
+    /// The next closed segment to be compressed, for a thread that has time; `None` if all are. One at a time.
+    pub fn compress_job(&self) -> Option<CompressJob> {
+        self.journal.compress_job()
+    }
+
     /// Drops segments over the limits. Returns a sentence for the console if any went. Call it each second or so.
     /// Where only the newest segment would be left, it waits until that one was synced.
     pub fn enforce_limits(&mut self, now: Millis) -> io::Result<Option<String>> {
@@ -253,8 +258,11 @@ impl Writer {
         erased
     }
 
-    /// Ends the ring: readers get [`crate::Read::Closed`]. What is pending is not lost: the keeper sends it again.
-    pub fn close(self) {}
+    /// Ends the ring: readers get [`crate::Read::Closed`]. What is pending is not lost: the keeper sends it again. When
+    /// the job was run, everything is synced and nobody writes in the directory any more.
+    pub fn close(mut self) -> SyncJob {
+        self.journal.closing_job()
+    }
 
     /// For a new segment: the state that the last record left.
     fn state(&self) -> (Option<(Uuid, u64)>, bool) {

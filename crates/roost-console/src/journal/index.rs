@@ -1,10 +1,12 @@
-//! Where in a segment a line stands, and between which times: one entry for each stretch of 64 KiB.
+//! Where in a segment a line stands, and between which times: one entry for each stretch of 64 KiB, or
+//! for each compressed frame.
 //!
-//! Kept in memory; that of a closed segment is made by a walk over it when first wanted.
+//! Kept in memory. That of a compressed segment comes from its table of frames; that of another closed one is made by a
+//! walk over it when first wanted.
 
-use super::{files::LogFile, scan::Scanner, segment::Kind};
+use super::{frames::Frame, scan::Scanner, segment::Kind};
 use roost_wire::clock::Millis;
-use std::io;
+use std::{io, sync::Arc};
 
 /// Bytes of a segment to an entry.
 const STRETCH: u64 = 64 * 1024;
@@ -26,6 +28,8 @@ pub(crate) struct Index {
     stretches: Vec<Stretch>,
     /// Lines that are really there.
     pub(crate) lines: u64,
+    /// Of a compressed segment: one a stretch.
+    frames: Option<Arc<[Frame]>>,
 }
 
 /// Times of nothing.
@@ -33,7 +37,7 @@ pub(crate) const NEVER: (Millis, Millis) = (Millis::MAX, Millis::MIN);
 
 impl Index {
     /// By a walk over the file.
-    pub(crate) fn build(mut scanner: Scanner<'_>) -> io::Result<Self> {
+    pub(crate) fn build(mut scanner: Scanner) -> io::Result<Self> {
         let mut index = Self::default();
         while let Some(found) = scanner.next()? {
             if matches!(found.meta.kind, Kind::Line { .. }) {
@@ -41,6 +45,20 @@ impl Index {
             }
         }
         Ok(index)
+    }
+
+    /// Of a compressed segment.
+    pub(super) fn of_frames(stretches: Vec<Stretch>, lines: u64, frames: Arc<[Frame]>) -> Self {
+        Self {
+            stretches,
+            lines,
+            frames: Some(frames),
+        }
+    }
+
+    /// Of a compressed segment.
+    pub(super) fn frames(&self) -> Option<Arc<[Frame]>> {
+        self.frames.clone()
     }
 
     /// A line was written.
@@ -76,9 +94,4 @@ impl Index {
 /// Smallest and largest of both.
 pub(crate) fn cover(a: (Millis, Millis), b: (Millis, Millis)) -> (Millis, Millis) {
     (a.0.min(b.0), a.1.max(b.1))
-}
-
-/// A scanner of a whole file for [`Index::build`].
-pub(crate) fn whole(file: &LogFile, salt: u32, len: u64, first_seq: u64) -> Scanner<'_> {
-    Scanner::new(file, salt, super::segment::HEADER_LEN as u64, len, first_seq)
 }

@@ -1,9 +1,9 @@
 //! Reads lines back, from any number on, while the writer goes on and retention removes old segments.
 //!
-//! A reader holds nothing but the list that it took: a segment that is gone when it is opened was removed, and the new
-//! list is taken. What the reader has seen before, and the ring, are not its business.
+//! A reader holds nothing but the list that it took: a segment that is gone when it is opened was removed or compressed,
+//! and the new list is taken. What the reader has seen before, and the ring, are not its business.
 
-use super::{Segment, Shared, files::LogFile, scan::Scanner, segment::Kind};
+use super::{Segment, Shared, segment::Kind};
 use crate::batch::Batch;
 use roost_wire::{clock::Millis, node_api::Source};
 use std::{io, sync::Arc};
@@ -42,15 +42,14 @@ impl Shared {
                 Ok(false) if out.next == segment.end_seq() => from = out.next,
                 Ok(false) => break,
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                    let now = self.segments();
-                    if now.iter().any(|s| Arc::ptr_eq(s, segment)) {
+                    if self.holds(segment) {
                         // Nobody here removed it: a gap like any damage.
                         if !out.is_empty() {
                             break;
                         }
                         from = segment.end_seq();
                     }
-                    segments = now;
+                    segments = self.segments();
                 }
                 Err(e) => return Err(e),
             }
@@ -75,8 +74,7 @@ impl Shared {
         let Some(stretch) = self.with_index(segment, |index| index.stretch_of(from))? else {
             return Ok(false);
         };
-        let file = self.dir.read(&segment.name())?;
-        let mut scanner = scan_from(&file, segment, stretch.pos, stretch.seq);
+        let mut scanner = self.scan(segment, Some(stretch))?;
         while let Some(found) = scanner.next()? {
             let Kind::Line { source, .. } = found.meta.kind else {
                 continue;
@@ -98,15 +96,22 @@ impl Shared {
 
     /// The first line whose time is at least `time`; `None` if there is none.
     pub(crate) fn seq_at(&self, time: Millis) -> io::Result<Option<u64>> {
-        for segment in self.segments().iter() {
+        let mut from = 0;
+        loop {
+            let segments = self.segments();
+            let at = segments.partition_point(|s| s.first_seq() < from);
+            let Some(segment) = segments.get(at) else {
+                return Ok(None);
+            };
             match self.seq_in(segment, time) {
                 Ok(None) => {}
-                // Removed meanwhile: what follows is newer.
+                // Removed or compressed meanwhile.
+                Err(e) if e.kind() == io::ErrorKind::NotFound && !self.holds(segment) => continue,
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {}
                 found => return found,
             }
+            from = segment.first_seq() + 1;
         }
-        Ok(None)
     }
 
     fn seq_in(&self, segment: &Segment, time: Millis) -> io::Result<Option<u64>> {
@@ -116,8 +121,7 @@ impl Shared {
         let Some(stretch) = self.with_index(segment, |index| index.first_reaching(time))? else {
             return Ok(None);
         };
-        let file = self.dir.read(&segment.name())?;
-        let mut scanner = scan_from(&file, segment, stretch.pos, stretch.seq);
+        let mut scanner = self.scan(segment, Some(stretch))?;
         while let Some(found) = scanner.next()? {
             let is_line = matches!(found.meta.kind, Kind::Line { .. });
             if is_line && found.meta.time >= time && found.meta.seq < segment.end_seq() {
@@ -126,10 +130,6 @@ impl Shared {
         }
         Ok(None)
     }
-}
-
-fn scan_from<'a>(file: &'a LogFile, segment: &Segment, pos: u64, min_seq: u64) -> Scanner<'a> {
-    Scanner::new(file, segment.header.salt, pos, segment.len(), min_seq)
 }
 
 /// Makes batches of records: each of one source, without a gap, of about [`BATCH`] bytes.

@@ -5,19 +5,21 @@
 //! what never became a segment; a file whose header is damaged is put aside as `*.damaged`.
 
 use super::{
-    DRAFT, Journal, Segment, Shared, create_segment, file_name,
+    DRAFT, Journal, Segment, Shared, compress, create_segment, file_name,
     files::{Dir, LogFile},
+    frames::Table,
     fresh_salt,
     index::Index,
+    retention,
     scan::Scanner,
-    segment::{self, BadHeader, HEADER_LEN, Header, Kind},
+    segment::{self, BadHeader, Form, HEADER_LEN, Header, Kind},
     sync,
 };
 use roost_wire::{clock::Millis, node_api::Source};
 use std::{
     io,
     path::Path,
-    sync::{Arc, RwLock, atomic::AtomicBool},
+    sync::{Arc, Mutex, RwLock, atomic::AtomicBool},
 };
 use uuid::Uuid;
 
@@ -52,6 +54,7 @@ struct Walk {
 pub(crate) fn open(path: &Path, segment_bytes: u64) -> io::Result<Opened> {
     let dir = Dir::open(path)?;
     dir.remove(DRAFT)?;
+    dir.remove(compress::DRAFT)?;
     let mut notes = Vec::new();
     let Kept { mut headers, floor } = keep_good(&dir, &mut notes)?;
 
@@ -60,7 +63,7 @@ pub(crate) fn open(path: &Path, segment_bytes: u64) -> io::Result<Opened> {
     let mut segments: Vec<Arc<Segment>> = Vec::new();
     for (at, header) in headers.iter().enumerate() {
         let next = headers.get(at + 1).or(last.as_ref()).unwrap_or(header);
-        let len = dir.read(&file_name(header.first_seq))?.len()?;
+        let len = dir.read(&file_name(header.first_seq, header.form))?.len()?;
         let segment = Segment::new(*header, len, next.first_seq, None);
         segments.push(Arc::new(segment));
     }
@@ -69,9 +72,9 @@ pub(crate) fn open(path: &Path, segment_bytes: u64) -> io::Result<Opened> {
     let mut before = (Millis::MIN, Millis::MAX);
     let mut run_first_seq = next_seq;
     if let Some(header) = last {
-        let file = dir.write(&file_name(header.first_seq))?;
+        let file = dir.write(&file_name(header.first_seq, header.form))?;
         let len = file.len()?;
-        let walk = walk(&file, &header, len)?;
+        let walk = walk(&dir, &header, len)?;
         (run, open, run_first_seq) = (walk.run, walk.open, walk.run_first_seq);
         if walk.lost > 0 {
             notes.push(format!(
@@ -79,7 +82,9 @@ pub(crate) fn open(path: &Path, segment_bytes: u64) -> io::Result<Opened> {
                 walk.lost
             ));
         }
-        if len > walk.end {
+        // Compressed, it is what it was made to be; the one that was active is gone.
+        let is_plain = header.form == Form::Plain;
+        if is_plain && len > walk.end {
             file.truncate(walk.end)?;
             notes.push(format!(
                 "The last {} bytes of this console's history were not written completely and were cut off.",
@@ -88,7 +93,7 @@ pub(crate) fn open(path: &Path, segment_bytes: u64) -> io::Result<Opened> {
         }
         before = walk.index.times();
         // Damage is behind a closed segment, so that it is said once.
-        let is_last = floor <= walk.next_seq && walk.lost == 0;
+        let is_last = is_plain && floor <= walk.next_seq && walk.lost == 0;
         next_seq = floor.max(walk.next_seq);
         if floor > walk.next_seq {
             notes.push(format!(
@@ -96,7 +101,11 @@ pub(crate) fn open(path: &Path, segment_bytes: u64) -> io::Result<Opened> {
                 floor - walk.next_seq
             ));
         }
-        let segment = Segment::new(header, walk.end, next_seq, Some(walk.index));
+        let (len, index) = match header.form {
+            Form::Plain => (walk.end, Some(walk.index)),
+            Form::Frames => (len, None),
+        };
+        let segment = Segment::new(header, len, next_seq, index);
         segments.push(Arc::new(segment));
         active = is_last.then_some(file);
     }
@@ -105,6 +114,7 @@ pub(crate) fn open(path: &Path, segment_bytes: u64) -> io::Result<Opened> {
         Some(file) => file,
         None => {
             let header = Header {
+                form: Form::Plain,
                 salt: fresh_salt(),
                 stream,
                 first_seq: next_seq,
@@ -127,6 +137,8 @@ pub(crate) fn open(path: &Path, segment_bytes: u64) -> io::Result<Opened> {
         stream,
         segments: RwLock::new(Arc::new(segments)),
         sync_everything: AtomicBool::new(false),
+        upkeep: Mutex::new(()),
+        hurry: AtomicBool::new(false),
     };
     Ok(Opened {
         journal: Journal {
@@ -160,21 +172,21 @@ fn keep_good(dir: &Dir, notes: &mut Vec<String>) -> io::Result<Kept> {
         floor: 1,
     };
     for name in names {
-        let Some(first_seq) = name.strip_suffix(".log").filter(|n| n.len() == 20) else {
-            continue;
-        };
-        let Ok(first_seq) = first_seq.parse::<u64>() else {
+        let Some((first_seq, form)) = segment_of(&name) else {
             continue;
         };
         let file = dir.read(&name)?;
         let len = file.len()?;
         kept.floor = kept.floor.max(first_seq);
         match read_header(&file)? {
-            Ok(header) if header.first_seq == first_seq => {
+            Ok(header) if header.first_seq == first_seq && header.form == form => {
+                if form == Form::Frames && !keep_compressed(dir, &file, &header, &mut kept)? {
+                    continue;
+                }
                 // All are of the last one's stream: a file of another was copied here by hand.
                 if kept.headers.last().is_some_and(|h| h.stream != header.stream) {
                     for foreign in kept.headers.drain(..) {
-                        put_aside(dir, &file_name(foreign.first_seq))?;
+                        put_aside(dir, &file_name(foreign.first_seq, foreign.form))?;
                     }
                     notes.push("Files of another console's history were put aside.".to_owned());
                 }
@@ -192,8 +204,7 @@ fn keep_good(dir: &Dir, notes: &mut Vec<String>) -> io::Result<Kept> {
             Err(BadHeader::Damaged) if len < HEADER_LEN as u64 => dir.remove(&name)?,
             Ok(_) | Err(BadHeader::Damaged) => {
                 // It held at most so many lines, whose numbers must not come again.
-                let most = (len - HEADER_LEN as u64) / segment::RECORD_LEN as u64;
-                kept.floor = kept.floor.max(first_seq + most);
+                kept.floor = kept.floor.max(first_seq + most_lines(&file, form, len)?);
                 put_aside(dir, &name)?;
                 notes.push(format!(
                     "A part of this console's history is damaged and was put aside as {name}{DAMAGED}."
@@ -202,6 +213,48 @@ fn keep_good(dir: &Dir, notes: &mut Vec<String>) -> io::Result<Kept> {
         }
     }
     Ok(kept)
+}
+
+/// How many lines a file whose header is damaged can have held.
+fn most_lines(file: &LogFile, form: Form, len: u64) -> io::Result<u64> {
+    let plain = match form {
+        Form::Plain => len - HEADER_LEN as u64,
+        Form::Frames => match Table::read(file)? {
+            Some(table) => return Ok(table.lines()),
+            None => 4 * retention::SEGMENT_MAX,
+        },
+    };
+    Ok(plain / segment::RECORD_LEN as u64)
+}
+
+/// The first number and the form that a name tells.
+fn segment_of(name: &str) -> Option<(u64, Form)> {
+    let (number, form) = match name.strip_suffix(".zlog") {
+        Some(number) => (number, Form::Frames),
+        None => (name.strip_suffix(".log")?, Form::Plain),
+    };
+    (number.len() == 20).then_some(())?;
+    Some((number.parse().ok()?, form))
+}
+
+/// Decides on a compressed file, which may have its original beside it still. Says whether it is to be kept.
+fn keep_compressed(dir: &Dir, file: &LogFile, header: &Header, kept: &mut Kept) -> io::Result<bool> {
+    let table = Table::read(file)?;
+    if let Some(table) = &table {
+        kept.floor = kept.floor.max(table.end_seq);
+    }
+    let Some(original) = kept.headers.pop_if(|h| h.first_seq == header.first_seq) else {
+        return Ok(true);
+    };
+    if table.is_some() && original.stream == header.stream {
+        // Its bytes were safe before it got its name; the name is, before the other goes.
+        dir.sync()?;
+        dir.remove(&file_name(original.first_seq, original.form))?;
+        return Ok(true);
+    }
+    kept.headers.push(original);
+    dir.remove(&file_name(header.first_seq, header.form))?;
+    Ok(false)
 }
 
 /// Keeps the file for people, under a name that is no segment's.
@@ -219,7 +272,7 @@ fn read_header(file: &LogFile) -> io::Result<Result<Header, BadHeader>> {
     Ok(Header::decode(&bytes[..read]))
 }
 
-fn walk(file: &LogFile, header: &Header, len: u64) -> io::Result<Walk> {
+fn walk(dir: &Dir, header: &Header, len: u64) -> io::Result<Walk> {
     let mut walk = Walk {
         run: header.run,
         open: header.open,
@@ -229,7 +282,15 @@ fn walk(file: &LogFile, header: &Header, len: u64) -> io::Result<Walk> {
         lost: 0,
         index: Index::default(),
     };
-    let mut scanner = Scanner::new(file, header.salt, walk.end, len, header.first_seq);
+    let file = dir.read(&file_name(header.first_seq, header.form))?;
+    let mut scanner = match header.form {
+        Form::Plain => Scanner::plain(file, header.salt, walk.end, len, header.first_seq),
+        Form::Frames => {
+            let table = Table::read(&file)?.map_or_else(|| Table::rebuild(&file, header.salt, 0), Ok)?;
+            let frames = table.frames.into();
+            Scanner::frames(file, header.salt, frames, walk.end, header.first_seq)
+        }
+    };
     while let Some(found) = scanner.next()? {
         walk.end = found.pos + found.bytes.len() as u64;
         walk.lost += found.meta.seq.saturating_sub(walk.next_seq);

@@ -4,10 +4,10 @@
 //! only when a younger one is safe from a power cut, so that the stream's id and number always outlive it. What the
 //! ring still holds is not its business.
 
-use super::{DRAFT, Journal, Segment, index::Index, index::whole, recovery::step, segment};
+use super::{DRAFT, Journal, Segment, index::Index, lock, recovery::step, segment};
 use crate::Limits;
 use roost_wire::clock::{Millis, rfc3339};
-use segment::{HEADER_LEN, Kind};
+use segment::{Form, HEADER_LEN, Kind};
 use std::{
     io,
     sync::Arc,
@@ -50,15 +50,19 @@ impl Journal {
             0 => 0,
             percent => self.shared.dir.missing_free(percent)?,
         };
-        let mut bytes = self.shared.bytes();
         let mut gone: Option<(u64, Why)> = None;
         loop {
             let segments = self.shared.segments();
             let Some(oldest) = segments.first() else { break };
             let is_active = segments.len() == 1;
-            let why = if bytes > limits.journal_bytes {
+            let times = match self.shared.times(oldest) {
+                // It has just been compressed.
+                Err(_) if !self.shared.holds(oldest) => continue,
+                times => times?,
+            };
+            let why = if self.shared.bytes() > limits.journal_bytes {
                 Why::Size
-            } else if self.shared.times(oldest)?.1 < oldest_kept && oldest.has_lines() {
+            } else if times.1 < oldest_kept && oldest.has_lines() {
                 Why::Age
             } else if missing > 0 && !is_active {
                 Why::Disk
@@ -79,8 +83,9 @@ impl Journal {
                 self.sync_all()?;
             }
             let lines = oldest.end_seq() - oldest.first_seq();
-            self.replace(oldest, None)?;
-            bytes = bytes.saturating_sub(oldest.len());
+            if !self.replace(oldest, None)? {
+                continue;
+            }
             missing = missing.saturating_sub(oldest.len());
             gone = Some((gone.map_or(0, |(n, _)| n) + lines, why));
         }
@@ -131,6 +136,10 @@ impl Journal {
 
     /// Removes every line older than `before` from the disk. Returns how many there were.
     pub(crate) fn erase(&mut self, before: Millis, run: Option<(Uuid, u64)>, open: bool) -> io::Result<u64> {
+        let shared = Arc::clone(&self.shared);
+        shared.hurry.store(true, Release);
+        let _alone = lock(&shared.upkeep);
+        shared.hurry.store(false, Release);
         for name in self.shared.dir.names()? {
             // Nobody can tell how old its lines are.
             if name.ends_with(super::recovery::DAMAGED) {
@@ -163,8 +172,7 @@ impl Journal {
         // The records from the first line that stays on.
         let mut rest = Vec::new();
         let mut index = Index::default();
-        let file = self.shared.dir.read(&old.name())?;
-        let mut scanner = whole(&file, header.salt, old.len(), header.first_seq);
+        let mut scanner = self.shared.scan(old, None)?;
         while let Some(found) = scanner.next()? {
             let is_line = matches!(found.meta.kind, Kind::Line { .. });
             let stays = is_line && found.meta.time >= before;
@@ -188,9 +196,11 @@ impl Journal {
             self.replace(old, None)?;
             return Ok(0);
         }
-        if header.first_seq == old.first_seq() {
+        if header.first_seq == old.first_seq() && header.form == Form::Plain {
             return self.blank_in(old, before).map(|()| lines);
         }
+        // Compressed again later.
+        header.form = Form::Plain;
         let dir = &self.shared.dir;
         dir.remove(DRAFT)?;
         let copy = dir.create(DRAFT)?;
@@ -211,7 +221,7 @@ impl Journal {
     fn blank_in(&self, segment: &Segment, before: Millis) -> io::Result<()> {
         let file = self.shared.dir.write(&segment.name())?;
         let mut index = Index::default();
-        let mut scanner = whole(&file, segment.header.salt, segment.len(), segment.first_seq());
+        let mut scanner = self.shared.scan(segment, None)?;
         while let Some(found) = scanner.next()? {
             if !matches!(found.meta.kind, Kind::Line { .. }) {
                 continue;
@@ -223,20 +233,19 @@ impl Journal {
             }
         }
         file.sync()?;
-        *super::lock(&segment.times) = Some(index.times());
-        *super::lock(&segment.index) = Some(index);
+        *lock(&segment.times) = Some(index.times());
+        *lock(&segment.index) = Some(index);
         Ok(())
     }
 
-    /// Puts `new` in the place of a closed segment, whose file goes.
-    fn replace(&mut self, old: &Arc<Segment>, new: Option<Arc<Segment>>) -> io::Result<()> {
-        self.shared.change_segments(|segments| {
-            if let Some(at) = segments.iter().position(|s| Arc::ptr_eq(s, old)) {
-                segments.splice(at..=at, new);
-            }
-        });
+    /// Puts `new` in the place of a closed segment, whose file goes. Says whether it was there still.
+    fn replace(&mut self, old: &Arc<Segment>, new: Option<Arc<Segment>>) -> io::Result<bool> {
+        if !self.shared.exchange(old, new) {
+            return Ok(false);
+        }
         self.unsynced.names = true;
-        self.shared.dir.remove(&old.name())
+        self.shared.dir.remove(&old.name())?;
+        Ok(true)
     }
 }
 

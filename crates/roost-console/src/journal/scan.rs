@@ -4,9 +4,11 @@
 
 use super::{
     files::LogFile,
+    frames::Frame,
     segment::{self, Kind, MAX_DATA, Meta, Parsed, RECORD_LEN},
 };
-use std::io;
+use std::{io, sync::Arc};
+use zstd::bulk::Decompressor;
 
 /// Bytes read at a time: above the longest record, so that a full buffer always holds a whole one.
 const READ: usize = 256 * 1024;
@@ -18,19 +20,25 @@ pub(crate) struct Found<'a> {
     pub(crate) meta: Meta,
     /// The whole record.
     pub(crate) bytes: &'a [u8],
-    /// Its place in the file.
+    /// Its place in the file, as if that were not compressed.
     pub(crate) pos: u64,
 }
 
+/// Where the bytes come from.
+enum Input {
+    /// Up to this place.
+    Plain(u64),
+    /// Frames from this one on.
+    Frames(Arc<[Frame]>, usize, Option<Decompressor<'static>>),
+}
+
 /// A walk over one file.
-#[derive(Debug)]
-pub(crate) struct Scanner<'a> {
-    file: &'a LogFile,
+pub(crate) struct Scanner {
+    file: LogFile,
+    input: Input,
     salt: u32,
     /// Place in the file of the first byte of `buf`.
     base: u64,
-    /// Nothing is read from here on.
-    limit: u64,
     buf: Vec<u8>,
     /// How much of `buf` is done.
     at: usize,
@@ -38,14 +46,24 @@ pub(crate) struct Scanner<'a> {
     min_seq: u64,
 }
 
-impl<'a> Scanner<'a> {
+impl Scanner {
     /// From `pos`, where a record begins, up to `limit`; lines below `min_seq` there can only be damage.
-    pub(crate) fn new(file: &'a LogFile, salt: u32, pos: u64, limit: u64, min_seq: u64) -> Self {
+    pub(crate) fn plain(file: LogFile, salt: u32, pos: u64, limit: u64, min_seq: u64) -> Self {
+        Self::new(file, Input::Plain(limit), salt, pos, min_seq)
+    }
+
+    /// From the frame on that begins at `pos`.
+    pub(crate) fn frames(file: LogFile, salt: u32, frames: Arc<[Frame]>, pos: u64, min_seq: u64) -> Self {
+        let first = frames.partition_point(|frame| frame.plain_pos < pos);
+        Self::new(file, Input::Frames(frames, first, None), salt, pos, min_seq)
+    }
+
+    fn new(file: LogFile, input: Input, salt: u32, pos: u64, min_seq: u64) -> Self {
         Self {
             file,
+            input,
             salt,
             base: pos,
-            limit,
             buf: Vec::new(),
             at: 0,
             min_seq,
@@ -55,22 +73,18 @@ impl<'a> Scanner<'a> {
     /// The next whole record.
     pub(crate) fn next(&mut self) -> io::Result<Option<Found<'_>>> {
         loop {
-            let ended = self.base + self.buf.len() as u64 >= self.limit;
             match parse_in_order(&self.buf[self.at..], self.salt, self.min_seq) {
                 Parsed::Record(meta, len) => {
                     let start = self.at;
                     self.at += len;
-                    self.min_seq = match meta.kind {
-                        Kind::Line { .. } => meta.seq + 1,
-                        Kind::Run => meta.seq,
-                    };
+                    self.min_seq = after(meta);
                     return Ok(Some(Found {
                         meta,
                         bytes: &self.buf[start..self.at],
                         pos: self.base + start as u64,
                     }));
                 }
-                Parsed::Short if !ended => self.fill()?,
+                Parsed::Short if !self.has_ended() => self.fill()?,
                 Parsed::Short if self.at == self.buf.len() => return Ok(None),
                 // Damage: look for a record at each next byte.
                 Parsed::Short | Parsed::Bad => self.at += 1,
@@ -78,22 +92,53 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// Nothing more is read.
+    fn has_ended(&self) -> bool {
+        match &self.input {
+            Input::Plain(limit) => self.base + self.buf.len() as u64 >= *limit,
+            Input::Frames(frames, next, _) => *next >= frames.len(),
+        }
+    }
+
     fn fill(&mut self) -> io::Result<()> {
-        self.buf.drain(..self.at);
-        self.base += self.at as u64;
-        self.at = 0;
-        let have = self.buf.len();
-        let left = usize::try_from(self.limit - self.base - have as u64).unwrap_or(usize::MAX);
-        self.buf.resize(have + left.min(READ), 0);
-        let read = self
-            .file
-            .read_at(&mut self.buf[have..], self.base + have as u64)?;
-        self.buf.truncate(have + read);
-        if read == 0 {
-            // Shorter than it was said to be.
-            self.limit = self.base + have as u64;
+        match &mut self.input {
+            Input::Plain(limit) => {
+                self.buf.drain(..self.at);
+                self.base += self.at as u64;
+                self.at = 0;
+                let have = self.buf.len();
+                let from = self.base + have as u64;
+                let left = usize::try_from(*limit - from).unwrap_or(usize::MAX);
+                self.buf.resize(have + left.min(READ), 0);
+                let read = self.file.read_at(&mut self.buf[have..], from)?;
+                self.buf.truncate(have + read);
+                if read == 0 {
+                    // Shorter than it was said to be.
+                    *limit = from;
+                }
+            }
+            Input::Frames(frames, next, decoder) => {
+                // A frame begins with a record: what is left of the one before is none.
+                self.buf.clear();
+                self.at = 0;
+                while let Some(frame) = frames.get(*next) {
+                    *next += 1;
+                    self.base = frame.plain_pos;
+                    if frame.read(&self.file, decoder, &mut self.buf)? {
+                        break;
+                    }
+                }
+            }
         }
         Ok(())
+    }
+}
+
+/// The least number that may follow.
+fn after(meta: Meta) -> u64 {
+    match meta.kind {
+        Kind::Line { .. } => meta.seq + 1,
+        Kind::Run => meta.seq,
     }
 }
 

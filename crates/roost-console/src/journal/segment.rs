@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Little-endian. A record's checksum starts from the segment's secret salt, so that a program that prints the bytes
-//! of a record can't forge one when a reader looks for the next whole record after damage. `form` leaves room for
-//! compressed segments. Files, positions and repair are not this file's business.
+//! of a record can't forge one when a reader looks for the next whole record after damage. `form` is 0 for records as
+//! they are, 1 for compressed frames of them. Files, positions and repair are not this file's business.
 
 use roost_wire::{clock::Millis, node_api::Source};
 use uuid::Uuid;
@@ -22,16 +22,24 @@ pub(crate) const MAX_DATA: usize = 128 * 1024;
 
 const MAGIC: &[u8; 8] = b"ROOSTLOG";
 const VERSION: u8 = 1;
-/// Records as they are.
-const FORM_PLAIN: u8 = 0;
 const HEADER_OPEN: u8 = 1;
 const HEADER_RUN: u8 = 2;
 const LINE_CONTINUED: u8 = 1;
 const LINE_OPEN: u8 = 2;
 
+/// How the records stand in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// One after the other.
+    Plain,
+    /// In compressed frames, with a table at the end.
+    Frames,
+}
+
 /// The state in front of the first record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Header {
+    pub(crate) form: Form,
     /// Start of every record's checksum.
     pub(crate) salt: u32,
     pub(crate) stream: Uuid,
@@ -60,7 +68,7 @@ impl Header {
         let (run, offset) = self.run.unwrap_or((Uuid::nil(), 0));
         let flags = if self.open { HEADER_OPEN } else { 0 } | if self.run.is_some() { HEADER_RUN } else { 0 };
         out.extend_from_slice(MAGIC);
-        out.extend_from_slice(&[VERSION, FORM_PLAIN, flags, 0]);
+        out.extend_from_slice(&[VERSION, self.form as u8, flags, 0]);
         out.extend_from_slice(&self.salt.to_le_bytes());
         out.extend_from_slice(self.stream.as_bytes());
         out.extend_from_slice(&self.first_seq.to_le_bytes());
@@ -79,14 +87,21 @@ impl Header {
         if &bytes[..8] != MAGIC {
             return Err(BadHeader::Damaged);
         }
-        if bytes[8] > VERSION || bytes[9] != FORM_PLAIN {
+        let form = match bytes[9] {
+            _ if bytes[8] > VERSION => None,
+            0 => Some(Form::Plain),
+            1 => Some(Form::Frames),
+            _ => None,
+        };
+        let Some(form) = form else {
             return Err(BadHeader::Version(bytes[8]));
-        }
+        };
         if crc32fast::hash(&bytes[..HEADER_LEN - 4]) != u32_at(bytes, HEADER_LEN - 4) {
             return Err(BadHeader::Damaged);
         }
         let flags = bytes[10];
         Ok(Self {
+            form,
             salt: u32_at(bytes, 12),
             stream: uuid_at(bytes, 16),
             first_seq: u64_at(bytes, 32),
@@ -240,19 +255,19 @@ fn source_of(code: u8) -> Option<Source> {
         .copied()
 }
 
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
+pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
     let mut out = [0; 4];
     out.copy_from_slice(&bytes[at..at + 4]);
     u32::from_le_bytes(out)
 }
 
-fn u64_at(bytes: &[u8], at: usize) -> u64 {
+pub(super) fn u64_at(bytes: &[u8], at: usize) -> u64 {
     let mut out = [0; 8];
     out.copy_from_slice(&bytes[at..at + 8]);
     u64::from_le_bytes(out)
 }
 
-fn i64_at(bytes: &[u8], at: usize) -> i64 {
+pub(super) fn i64_at(bytes: &[u8], at: usize) -> i64 {
     u64_at(bytes, at) as i64
 }
 
@@ -270,6 +285,7 @@ mod tests {
     #[test]
     fn a_header_survives_the_round_trip_and_no_flipped_bit_goes_unseen() {
         let header = Header {
+            form: Form::Frames,
             salt: 7,
             stream: Uuid::from_u128(1),
             first_seq: 42,

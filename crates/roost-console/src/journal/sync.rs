@@ -8,7 +8,7 @@
 //! out and not synced may be gone after a power cut, and its number may then come again with another line; every other
 //! number is used once. When to sync is not this file's business.
 
-use super::{Journal, Segment, Shared, files::LogFile};
+use super::{Journal, Segment, Shared, files::LogFile, lock, segment::Form};
 use std::{
     io,
     sync::Arc,
@@ -57,12 +57,17 @@ pub struct SyncJob {
     shared: Arc<Shared>,
     unsynced: Unsynced,
     active: (Arc<Segment>, Arc<LogFile>),
+    /// The journal is closed: nobody else is at its files when the job is done.
+    closing: bool,
 }
 
 impl SyncJob {
     /// Blocks until all of it is on the disk. After an error the caller must assume that a power cut loses it.
     pub fn run(self) -> io::Result<()> {
         let result = self.sync();
+        if self.closing {
+            drop(lock(&self.shared.upkeep));
+        }
         if result.is_err() {
             self.shared.sync_everything.store(true, Release);
         }
@@ -72,6 +77,10 @@ impl SyncJob {
     fn sync(&self) -> io::Result<()> {
         let (dir, unsynced) = (&self.shared.dir, &self.unsynced);
         for segment in unsynced.found.iter().flatten() {
+            if segment.header.form == Form::Frames {
+                // Safe before it got its name.
+                continue;
+            }
             match dir.read(&segment.name()).and_then(|file| file.sync()) {
                 // Removed meanwhile.
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {}
@@ -117,10 +126,28 @@ impl Journal {
             unsynced.names = true;
             unsynced.found = Some(self.shared.segments().to_vec());
         }
-        (!unsynced.is_nothing()).then(|| SyncJob {
+        (!unsynced.is_nothing()).then(|| self.job(unsynced, false))
+    }
+
+    /// The last one: compressing stops for good, and is over when the job is done.
+    pub(crate) fn closing_job(&mut self) -> SyncJob {
+        self.shared.hurry.store(true, Release);
+        let unsynced = std::mem::take(&mut self.unsynced);
+        self.job(unsynced, true)
+    }
+
+    fn job(&self, unsynced: Unsynced, closing: bool) -> SyncJob {
+        SyncJob {
             shared: Arc::clone(&self.shared),
             unsynced,
             active: (Arc::clone(&self.active), Arc::clone(&self.file)),
-        })
+            closing,
+        }
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        self.shared.hurry.store(true, Release);
     }
 }

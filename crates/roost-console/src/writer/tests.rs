@@ -1,5 +1,6 @@
 //! Writer, journal and ring together: a bench with a kill switch and a reader that counts.
 
+mod compressed;
 mod power;
 mod properties;
 mod stories;
@@ -68,6 +69,13 @@ impl Bench {
         self.writer().sync().unwrap();
         let later = self.writer().enforce_limits(now).unwrap();
         said.or(later)
+    }
+
+    /// Compresses all closed segments.
+    fn compress(&mut self) {
+        while let Some(job) = self.writer().compress_job() {
+            job.run().unwrap().unwrap();
+        }
     }
 
     /// Everything that is held, oldest first.

@@ -25,6 +25,8 @@ enum Step {
     Retain,
     /// The older half goes.
     Erase,
+    /// The oldest closed segment is compressed.
+    Compress,
     /// The disk is full after so many bytes, or no longer.
     Room(Option<u64>),
     /// SIGKILL, and the next life of the node.
@@ -41,6 +43,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => Just(Step::Synced),
         2 => Just(Step::Retain),
         1 => Just(Step::Erase),
+        4 => Just(Step::Compress),
         2 => prop_oneof![(0_u64..200).prop_map(Some), Just(None)].prop_map(Step::Room),
         1 => Just(Step::Kill),
     ]
@@ -186,6 +189,11 @@ impl World {
                         (p.synced, p.named) = (p.synced.max(from), true);
                         p.erased = p.erased.max(first);
                     });
+                }
+            }
+            Step::Compress => {
+                if let Some(job) = writer.compress_job() {
+                    let _ = job.run();
                 }
             }
             Step::Room(left) => self.tape.set_left(left),

@@ -198,11 +198,15 @@ proptest! {
     fn damage_anywhere_is_a_gap_of_the_right_size(
         count in 1_usize..40,
         hits in proptest::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), 1_u8..), 1..4),
+        compressed in any::<bool>(),
     ) {
         let mut bench = Bench::new(LIMITS);
         bench.writer().journal.segment_bytes = 400;
         for n in 1..=count {
             bench.writer().notice(Source::Daemon, &format!("line {n}"), n as i64).unwrap();
+        }
+        if compressed {
+            bench.compress();
         }
         bench.writer = None;
         let files = bench.files();
@@ -316,11 +320,15 @@ proptest! {
     fn the_first_line_at_a_time_is_found_though_the_clock_jumps(
         times in proptest::collection::vec(0_i64..50, 1..80),
         asked in 0_i64..55,
+        compressed in any::<bool>(),
     ) {
         let mut bench = Bench::new(LIMITS);
         bench.writer().journal.segment_bytes = 300;
         for &time in &times {
             bench.writer().notice(Source::Daemon, "x", time).unwrap();
+        }
+        if compressed {
+            bench.compress();
         }
         let expected = times.iter().position(|&t| t >= asked).unwrap_or(times.len()) as u64 + 1;
         prop_assert_eq!(bench.console.seq_at(asked).unwrap(), expected);
@@ -329,7 +337,8 @@ proptest! {
     }
 }
 
-/// The same with real threads: the writer at full speed, the oldest lines going, readers of every pace.
+/// The same with real threads: the writer at full speed, the oldest lines going, closed segments being compressed,
+/// readers of every pace.
 #[test]
 fn readers_on_other_threads_meet_no_seam() {
     let limits = Limits {
@@ -358,6 +367,11 @@ fn readers_on_other_threads_meet_no_seam() {
                 assert_eq!(reader.missed + reader.seen.len() as u64, total);
             });
         }
+        let (jobs, queue) = std::sync::mpsc::channel::<crate::CompressJob>();
+        scope.spawn(move || {
+            let compressed = queue.into_iter().filter_map(|job| job.run().unwrap()).count();
+            assert!(compressed > 0);
+        });
         let mut offset = 0;
         for first in (1..=total).step_by(5) {
             let chunk: String = (first..first + 5).map(|n| format!("line {n}\n")).collect();
@@ -365,6 +379,9 @@ fn readers_on_other_threads_meet_no_seam() {
             bench.writer().output(chunk.as_bytes(), offset, 0).unwrap();
             if first % 200 == 1 {
                 bench.enforce_limits(0);
+                if let Some(job) = bench.writer().compress_job() {
+                    jobs.send(job).unwrap();
+                }
             }
         }
     });
