@@ -3,7 +3,8 @@
 //! ```text
 //!   everybody else ──orders──> inbox (eventfd) ─┐
 //!   keeper ──socket──> link ──frames──> feed ───┼──> Writer: journal, ring ──> wake, `published`
-//!                        ^── ACK, INPUT, SIGNAL ┘        └── fdatasync on the syncer's thread
+//!                        ^── ACK, INPUT, SIGNAL ┘        ├── fdatasync on the syncer's thread
+//!                                                        └── closed segments on the compressor's thread
 //! ```
 //!
 //! A few OS threads with an epoll each; every server's [`feed`] has its home on one of them. A pump reads the keeper's
@@ -11,6 +12,7 @@
 //! `done` text, shows partial lines, has the journal synced each second, and wakes whoever waits for lines. It is the
 //! only one that writes to a keeper or to a journal. What a server should do next is its actor's business.
 
+mod compressor;
 mod done;
 mod feed;
 mod inbox;
@@ -21,6 +23,7 @@ mod thread;
 #[cfg(test)]
 mod tests;
 
+use compressor::Compressor;
 use inbox::{Inbox, Message, Order};
 use roost_console::{Event, Limits, Writer};
 use roost_wire::{clock::Clock, node_api::Source};
@@ -88,12 +91,14 @@ struct Inner {
 }
 
 impl Pumps {
-    /// Starts `threads` threads (at least one), and one more for syncs.
+    /// Starts `threads` threads (at least one), one more for syncs, and one for compressing.
     pub fn start(threads: usize, wake: Arc<dyn Wake>, clock: Arc<dyn Clock>) -> std::io::Result<Self> {
         let (mut inboxes, mut handles) = (Vec::new(), Vec::new());
-        let syncer = Syncer::start()?;
-        let pump =
-            move |inbox| thread::Pump::new(inbox, Arc::clone(&wake), Arc::clone(&clock), syncer.clone());
+        let (syncer, compressor) = (Syncer::start()?, Compressor::start()?);
+        let pump = move |inbox| {
+            let (syncer, compressor) = (syncer.clone(), compressor.clone());
+            thread::Pump::new(inbox, Arc::clone(&wake), Arc::clone(&clock), syncer, compressor)
+        };
         for number in 0..threads.max(1) {
             let inbox = Arc::new(Inbox::new()?);
             inboxes.push(Arc::clone(&inbox));

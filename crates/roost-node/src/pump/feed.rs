@@ -9,6 +9,7 @@ mod upkeep;
 
 use super::{
     PumpEvent, RunEnd, Wake,
+    compressor::Compressor,
     done::DoneWatch,
     inbox::{Inbox, Order},
     link::Link,
@@ -34,6 +35,7 @@ pub(super) struct Context<'a> {
     pub(super) wake: &'a dyn Wake,
     pub(super) clock: &'a dyn Clock,
     pub(super) syncer: &'a Syncer,
+    pub(super) compressor: &'a Compressor,
     /// For deadlines.
     pub(super) now: Instant,
 }
@@ -230,12 +232,7 @@ impl Feed {
     /// The server is removed: synced elsewhere, closed here.
     pub(super) fn remove(mut self, reply: oneshot::Sender<()>, cx: &Context<'_>) {
         self.acknowledge_all();
-        match self.writer.sync_job() {
-            Some(job) => cx.syncer.sync(job, Then::Answer(reply)),
-            None => {
-                let _ = reply.send(());
-            }
-        }
+        cx.syncer.sync(self.writer.close(), Then::Answer(reply));
     }
 
     /// The node ends: synced here and now.

@@ -32,6 +32,8 @@ pub(super) enum Message {
     To(Uuid, Order),
     /// A sync of this server's journal is over.
     Synced(Uuid, io::Result<()>),
+    /// A compress job of this server's journal is over: whether it did something.
+    Compressed(Uuid, io::Result<bool>),
     /// Sync, and end.
     Shutdown,
 }

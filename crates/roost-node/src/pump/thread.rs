@@ -5,6 +5,7 @@
 
 use super::{
     Wake,
+    compressor::Compressor,
     feed::{Context, Feed},
     inbox::{Inbox, Message, Order},
     syncer::Syncer,
@@ -36,6 +37,7 @@ pub(super) struct Pump {
     wake: Arc<dyn Wake>,
     clock: Arc<dyn Clock>,
     syncer: Syncer,
+    compressor: Compressor,
     epoll: OwnedFd,
     /// Boxed, since a feed leaves the map for its turn.
     feeds: HashMap<u64, Box<Feed>>,
@@ -51,6 +53,7 @@ impl Pump {
         wake: Arc<dyn Wake>,
         clock: Arc<dyn Clock>,
         syncer: Syncer,
+        compressor: Compressor,
     ) -> io::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         // By edge: each ring is told once, so that nothing has to be read to end it.
@@ -61,6 +64,7 @@ impl Pump {
             wake,
             clock,
             syncer,
+            compressor,
             epoll,
             feeds: HashMap::new(),
             tokens: HashMap::new(),
@@ -147,6 +151,11 @@ impl Pump {
                     self.turn(token, |feed, cx| feed.synced(&result, cx));
                 }
             }
+            Message::Compressed(server, result) => {
+                if let Some(&token) = self.tokens.get(&server) {
+                    self.turn(token, |feed, cx| feed.compressed(result, cx));
+                }
+            }
             Message::Shutdown => {}
         }
     }
@@ -199,6 +208,7 @@ impl Pump {
             wake: &*self.wake,
             clock: &*self.clock,
             syncer: &self.syncer,
+            compressor: &self.compressor,
             now: Instant::now(),
         }
     }

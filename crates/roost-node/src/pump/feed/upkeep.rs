@@ -23,6 +23,9 @@ const LIMITS_SILENT: Duration = Duration::from_secs(600);
 /// Between two lines that say that old lines went: at the limit something goes all the time.
 const LIMITS_SAID: Duration = Duration::from_secs(3600);
 
+/// After a segment that could not be compressed.
+const COMPRESS_PAUSE: Duration = Duration::from_secs(60);
+
 /// Times of the last and the next.
 #[derive(Debug)]
 pub(super) struct Upkeep {
@@ -38,6 +41,11 @@ pub(super) struct Upkeep {
     pub(super) limits_at: Instant,
     limits_said: Option<Instant>,
     limits_failed: bool,
+    /// The compressor has a segment of this journal.
+    compressing: bool,
+    compress_failed: bool,
+    /// After a failure: not before.
+    compress_at: Instant,
 }
 
 impl Upkeep {
@@ -52,6 +60,9 @@ impl Upkeep {
             limits_at: now + LIMITS,
             limits_said: None,
             limits_failed: false,
+            compressing: false,
+            compress_failed: false,
+            compress_at: now,
         }
     }
 
@@ -113,6 +124,37 @@ impl Feed {
         }
         if cx.now >= self.upkeep.limits_at {
             self.enforce_limits(cx);
+            self.compress(cx);
+        }
+    }
+
+    /// Has the next closed segment compressed, if there is one.
+    fn compress(&mut self, cx: &Context<'_>) {
+        if self.upkeep.compressing || cx.now < self.upkeep.compress_at {
+            return;
+        }
+        if let Some(job) = self.writer.compress_job() {
+            self.upkeep.compressing = true;
+            cx.compressor.compress(job, Arc::clone(cx.inbox), self.server);
+        }
+    }
+
+    /// A segment was compressed, or not.
+    pub(in crate::pump) fn compressed(&mut self, result: io::Result<bool>, cx: &Context<'_>) {
+        self.upkeep.compressing = false;
+        match result {
+            Ok(true) => {
+                self.upkeep.compress_failed = false;
+                self.compress(cx);
+            }
+            // Something was more urgent: at the next look.
+            Ok(false) => {}
+            Err(error) => {
+                self.upkeep.compress_at = cx.now + COMPRESS_PAUSE;
+                if !std::mem::replace(&mut self.upkeep.compress_failed, true) {
+                    tracing::warn!(server = %self.server, %error, "old console lines can't be compressed: they take more room until they can");
+                }
+            }
         }
     }
 

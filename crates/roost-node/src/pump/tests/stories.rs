@@ -288,6 +288,37 @@ fn erasing_goes_through_the_pump() {
     assert_eq!(history.batches.len(), 0);
 }
 
+#[test]
+fn closed_segments_are_compressed_in_passing() {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = Limits {
+        journal_bytes: 512 << 10,
+        ..LIMITS
+    };
+    let node = Node::start(dir.path(), limits);
+    let mut keeper = node.attach(RUN);
+    for n in 0..20 {
+        let lines: String = (0..100)
+            .map(|i| format!("line {} {:80}\n", n * 100 + i, ""))
+            .collect();
+        keeper.output(lines.as_bytes());
+    }
+    let begun = Instant::now();
+    let compressed = || {
+        let files = std::fs::read_dir(dir.path().join("journal")).unwrap();
+        files
+            .filter(|f| f.as_ref().unwrap().path().extension().unwrap() == "zlog")
+            .count()
+    };
+    while compressed() < 2 || node.console.next_seq() < 2001 {
+        assert!(begun.elapsed() < PATIENCE, "waiting for a compressed file");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let texts = node.texts();
+    assert_eq!(texts.len(), 2000);
+    assert!(texts[1234].starts_with("line 1234 "), "{}", texts[1234]);
+}
+
 /// Prints how long a line takes from the keeper's write to the wake; asserts no time.
 #[test]
 fn lines_at_a_thousand_a_second_are_woken_for_at_once() {
