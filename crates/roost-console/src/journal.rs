@@ -9,6 +9,7 @@
 //! [`Journal`] is the writer's side, [`Shared`] what readers see: the list of segments and how far each is written.
 //! A write that failed leaves nothing behind. Lines, rings and cursors are not its business.
 
+pub(crate) mod blocks;
 pub(crate) mod compress;
 pub(crate) mod files;
 pub(crate) mod frames;

@@ -9,14 +9,16 @@
 //!
 //! A reader is a [`Cursor`]. [`Console::read`] serves it from the ring; one that fell out of the ring reads on through
 //! [`Console::history`] from the journal until it has caught up, or is told exactly how many lines are gone. The
-//! writer never waits for a reader. Who may read, and how bytes reach a viewer, is left to the node.
+//! writer never waits for a reader. [`Console::search`] looks through the files alone. Who may read, and how bytes reach a viewer, is left to the node.
 
+mod ansi;
 mod batch;
 mod console;
 mod cursor;
 mod journal;
 mod line;
 mod ring;
+mod search;
 mod split;
 mod writer;
 
@@ -27,6 +29,7 @@ pub use journal::compress::{CompressJob, Compressed};
 pub use journal::sync::SyncJob;
 pub use line::{Line, LineJoiner};
 pub use ring::{Audience, Entry, Event};
+pub use search::{BadQuery, Budget, Case, Found, FoundLine, Query};
 pub use writer::Writer;
 
 use roost_wire::clock::Millis;

@@ -270,6 +270,13 @@ impl Writer {
         (run, self.splitter.continued())
     }
 
+    /// Small pieces and small segments, so that a short stream meets every seam.
+    #[cfg(test)]
+    pub(crate) fn make_small(&mut self, cap: usize, segment_bytes: u64) {
+        self.splitter = Splitter::new(cap, self.splitter.continued());
+        self.journal.segment_bytes = segment_bytes;
+    }
+
     fn stage(&mut self, now: Millis, lines: usize, bytes: usize) -> io::Result<Staged> {
         let (run, open) = self.state();
         self.journal.prepare(run, open)?;

@@ -8,8 +8,8 @@ use super::{frames::Frame, scan::Scanner, segment::Kind};
 use roost_wire::clock::Millis;
 use std::{io, sync::Arc};
 
-/// Bytes of a segment to an entry.
-const STRETCH: u64 = 64 * 1024;
+/// Bytes of a segment to an entry. Tests meet many.
+const STRETCH: u64 = if cfg!(test) { 128 } else { 64 * 1024 };
 
 /// A stretch of records.
 #[derive(Debug, Clone, Copy)]
@@ -59,6 +59,10 @@ impl Index {
     /// Of a compressed segment.
     pub(super) fn frames(&self) -> Option<Arc<[Frame]>> {
         self.frames.clone()
+    }
+
+    pub(super) fn stretches(&self) -> &[Stretch] {
+        &self.stretches
     }
 
     /// A line was written.

@@ -276,8 +276,14 @@ impl World {
         // Nothing of it depends on being opened once.
         let (stream, next) = (bench.console.stream(), bench.console.next_seq());
         let position = bench.writer().position();
-        bench.writer = None;
+        Tape::hold(
+            bench
+                .writer
+                .take()
+                .map(|writer| writer.journal.shared.dir.tape.clone()),
+        );
         let (writer, console, recovery) = open(&path, "Roost", LIMITS, 0).unwrap();
+        Tape::hold(None);
         prop_assert_eq!(recovery.notes, Vec::<String>::new());
         prop_assert_eq!((console.stream(), console.next_seq()), (stream, next));
         prop_assert_eq!(writer.position(), position);
@@ -287,6 +293,12 @@ impl World {
         world.now = self.now;
         world.written = self.written;
         world.offset = position.map_or(0, |p| p.offset);
+        // What came through this cut comes through the next one.
+        world.promises.push(Promise {
+            synced: lines.keys().next_back().map_or(0, |last| last + 1),
+            named: named || !lines.is_empty(),
+            ..Promise::default()
+        });
         world.handed = lines.into_iter().map(|(seq, text)| (seq, vec![text])).collect();
         Ok(world)
     }

@@ -87,13 +87,6 @@ fn joined(console: &Console) -> Vec<Vec<u8>> {
     }
 }
 
-/// Small pieces and small segments, so that a short stream meets every seam.
-fn make_small(bench: &mut Bench, cap: usize) {
-    let continued = bench.writer().splitter.continued();
-    bench.writer().splitter = Splitter::new(cap, continued);
-    bench.writer().journal.segment_bytes = 400;
-}
-
 /// Cuts `bytes` off the last file; the header of the very first segment, which holds the stream's id, stays.
 fn tear(bench: &Bench, bytes: u64) {
     let mut files = bench.files();
@@ -117,7 +110,7 @@ proptest! {
         cap in 10_usize..40,
     ) {
         let mut bench = Bench::new(LIMITS);
-        make_small(&mut bench, cap);
+        bench.writer().make_small(cap, 400);
         bench.writer().begin_run(RUN, 0).unwrap();
         let mut sent = 0;
         for step in steps.iter().chain([&Step::Chunk(usize::MAX)]) {
@@ -135,7 +128,7 @@ proptest! {
                     bench.writer = None;
                     tear(&bench, torn);
                     bench.kill_and_open(LIMITS);
-                    make_small(&mut bench, cap);
+                    bench.writer().make_small(cap, 400);
                     match bench.writer().position() {
                         Some(Position { run: RUN, offset }) => sent = offset as usize,
                         _ => {

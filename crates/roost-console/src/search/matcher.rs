@@ -1,0 +1,172 @@
+//! What is looked for: a text or an expression, in a range of time, from one source.
+//!
+//! A text is found by one pass over a whole page. An expression is compiled to an automaton of bounded size, that looks
+//! at each byte once: it cannot run away. Reading pages is not its business.
+
+use super::page::Page;
+use memchr::memmem::Finder;
+use regex::bytes::{Regex, RegexBuilder};
+use roost_wire::{clock::Millis, node_api::Source};
+use std::{fmt, ops::RangeInclusive};
+
+/// Bytes of a text or an expression.
+const LONGEST: usize = 1000;
+/// Bytes of a compiled expression; time is bounded by this times the length of a line.
+const COMPILED: usize = 1024 * 1024;
+/// Bytes of a line that an expression is tried on.
+const TRIED: usize = 64 * 1024;
+
+/// Whether `A` is `a`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Case {
+    /// A text: it is, unless the text has an uppercase letter. An expression: as it says itself.
+    #[default]
+    Smart,
+    /// It is not.
+    Exact,
+    /// It is.
+    Ignored,
+}
+
+/// Why something can't be looked for; a sentence that says what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadQuery(String);
+
+impl fmt::Display for BadQuery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BadQuery {}
+
+#[derive(Debug)]
+enum Matcher {
+    /// Every line.
+    All,
+    Text(Finder<'static>),
+    /// In lowercase, as the page's text is then.
+    Lowercase(Finder<'static>),
+    Expression(Regex),
+}
+
+/// What is looked for.
+#[derive(Debug)]
+pub struct Query {
+    matcher: Matcher,
+    within: RangeInclusive<Millis>,
+    source: Option<Source>,
+}
+
+impl Query {
+    fn new(matcher: Matcher) -> Self {
+        Self {
+            matcher,
+            within: Millis::MIN..=Millis::MAX,
+            source: None,
+        }
+    }
+
+    /// Lines with this text in them, escape sequences aside; an empty text is in every line.
+    pub fn text(text: &str, case: Case) -> Result<Self, BadQuery> {
+        check(text)?;
+        let ignored = match case {
+            Case::Smart => !text.chars().any(char::is_uppercase),
+            Case::Exact => false,
+            Case::Ignored => true,
+        };
+        Ok(Self::new(match (text.is_empty(), ignored) {
+            (true, _) => Matcher::All,
+            (_, false) => Matcher::Text(Finder::new(text).into_owned()),
+            _ if text.is_ascii() => Matcher::Lowercase(Finder::new(&text.to_ascii_lowercase()).into_owned()),
+            // Other alphabets have cases of their own.
+            _ => Matcher::Expression(compile(&regex::escape(text), true)?),
+        }))
+    }
+
+    /// Lines that this regular expression is found in, escape sequences aside.
+    pub fn expression(expression: &str, case: Case) -> Result<Self, BadQuery> {
+        check(expression)?;
+        let expression = compile(expression, case == Case::Ignored)?;
+        Ok(Self::new(Matcher::Expression(expression)))
+    }
+
+    /// Only lines that arrived at these times.
+    #[must_use]
+    pub fn within(mut self, times: RangeInclusive<Millis>) -> Self {
+        self.within = times;
+        self
+    }
+
+    /// Only lines of this source.
+    #[must_use]
+    pub fn of(mut self, source: Source) -> Self {
+        self.source = Some(source);
+        self
+    }
+
+    pub(super) fn times(&self) -> &RangeInclusive<Millis> {
+        &self.within
+    }
+
+    pub(super) fn wants_source(&self, source: Source) -> bool {
+        self.source.is_none_or(|wanted| wanted == source)
+    }
+
+    /// The page's text is to be in lowercase.
+    pub(super) fn is_lowercase(&self) -> bool {
+        matches!(self.matcher, Matcher::Lowercase(_))
+    }
+
+    /// Lines of a page, newest first, and whether each is looked for. Where that costs nothing, only those that are.
+    pub(super) fn hits<'a>(&'a self, page: &'a Page) -> Box<dyn Iterator<Item = (usize, bool)> + 'a> {
+        match &self.matcher {
+            Matcher::All => Box::new(page.newest_first((0..page.len()).collect()).map(|at| (at, true))),
+            Matcher::Text(finder) | Matcher::Lowercase(finder) => {
+                let (mut from, mut hits) = (0, Vec::new());
+                while let Some(at) = finder.find(&page.text[from..]) {
+                    let line = page.line_at(from + at);
+                    hits.push(line);
+                    from = page.end(line);
+                }
+                Box::new(page.newest_first(hits).map(|at| (at, true)))
+            }
+            Matcher::Expression(expression) => {
+                let lines = page.newest_first((0..page.len()).collect());
+                Box::new(lines.map(move |at| {
+                    let text = page.text_of(at);
+                    (at, expression.is_match(&text[..text.len().min(TRIED)]))
+                }))
+            }
+        }
+    }
+}
+
+fn check(text: &str) -> Result<(), BadQuery> {
+    if text.len() > LONGEST {
+        return Err(BadQuery(format!(
+            "That is longer than {LONGEST} bytes: look for a part of it."
+        )));
+    }
+    if text.contains('\n') {
+        return Err(BadQuery(
+            "A line never contains a line end: look for one line.".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+fn compile(expression: &str, ignored: bool) -> Result<Regex, BadQuery> {
+    RegexBuilder::new(expression)
+        .case_insensitive(ignored)
+        .size_limit(COMPILED)
+        .dfa_size_limit(COMPILED)
+        .nest_limit(50)
+        .build()
+        .map_err(|e| match e {
+            regex::Error::CompiledTooBig(_) => BadQuery(
+                "That expression is too large: use fewer or smaller repetitions, or `(?-u)` for plain ASCII classes.".to_owned(),
+            ),
+            e => BadQuery(format!("That is no regular expression: {e}")),
+        })
+}
