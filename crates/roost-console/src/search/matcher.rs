@@ -3,7 +3,7 @@
 //! A text is found by one pass over a whole page. An expression is compiled to an automaton of bounded size, that looks
 //! at each byte once: it cannot run away. Reading pages is not its business.
 
-use super::page::Page;
+use super::page::{JOINED, Page};
 use memchr::memmem::Finder;
 use regex::bytes::{Regex, RegexBuilder};
 use roost_wire::{clock::Millis, node_api::Source};
@@ -11,10 +11,9 @@ use std::{fmt, ops::RangeInclusive};
 
 /// Bytes of a text or an expression.
 const LONGEST: usize = 1000;
-/// Bytes of a compiled expression; time is bounded by this times the length of a line.
-const COMPILED: usize = 1024 * 1024;
-/// Bytes of a line that an expression is tried on.
-const TRIED: usize = 64 * 1024;
+/// Bytes of a compiled expression, and of a line that such a one is tried on: the worst case takes as long as one times
+/// the other, about a second.
+const TRIED: [(usize, usize); 3] = [(32 << 10, JOINED), (256 << 10, 32 << 10), (1 << 20, 8 << 10)];
 
 /// Whether `A` is `a`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -47,7 +46,8 @@ enum Matcher {
     Text(Finder<'static>),
     /// In lowercase, as the page's text is then.
     Lowercase(Finder<'static>),
-    Expression(Regex),
+    /// And how much of a line it is tried on.
+    Expression(Regex, usize),
 }
 
 /// What is looked for.
@@ -80,15 +80,15 @@ impl Query {
             (_, false) => Matcher::Text(Finder::new(text).into_owned()),
             _ if text.is_ascii() => Matcher::Lowercase(Finder::new(&text.to_ascii_lowercase()).into_owned()),
             // Other alphabets have cases of their own.
-            _ => Matcher::Expression(compile(&regex::escape(text), true)?),
+            _ => compile(&regex::escape(text), true)?,
         }))
     }
 
-    /// Lines that this regular expression is found in, escape sequences aside.
+    /// Lines that this regular expression is found in, escape sequences aside. It is tried on the first 256 KiB of a
+    /// line; a large one on less, at least 8 KiB.
     pub fn expression(expression: &str, case: Case) -> Result<Self, BadQuery> {
         check(expression)?;
-        let expression = compile(expression, case == Case::Ignored)?;
-        Ok(Self::new(Matcher::Expression(expression)))
+        Ok(Self::new(compile(expression, case == Case::Ignored)?))
     }
 
     /// Only lines that arrived at these times.
@@ -131,11 +131,11 @@ impl Query {
                 }
                 Box::new(page.newest_first(hits).map(|at| (at, true)))
             }
-            Matcher::Expression(expression) => {
+            Matcher::Expression(expression, tried) => {
                 let lines = page.newest_first((0..page.len()).collect());
                 Box::new(lines.map(move |at| {
                     let text = page.text_of(at);
-                    (at, expression.is_match(&text[..text.len().min(TRIED)]))
+                    (at, expression.is_match(&text[..text.len().min(*tried)]))
                 }))
             }
         }
@@ -156,17 +156,22 @@ fn check(text: &str) -> Result<(), BadQuery> {
     Ok(())
 }
 
-fn compile(expression: &str, ignored: bool) -> Result<Regex, BadQuery> {
-    RegexBuilder::new(expression)
-        .case_insensitive(ignored)
-        .size_limit(COMPILED)
-        .dfa_size_limit(COMPILED)
-        .nest_limit(50)
-        .build()
-        .map_err(|e| match e {
-            regex::Error::CompiledTooBig(_) => BadQuery(
-                "That expression is too large: use fewer or smaller repetitions, or `(?-u)` for plain ASCII classes.".to_owned(),
-            ),
-            e => BadQuery(format!("That is no regular expression: {e}")),
-        })
+fn compile(expression: &str, ignored: bool) -> Result<Matcher, BadQuery> {
+    for (compiled, tried) in TRIED {
+        let regex = RegexBuilder::new(expression)
+            .case_insensitive(ignored)
+            .size_limit(compiled)
+            .dfa_size_limit(1 << 20)
+            .nest_limit(50)
+            .build();
+        match regex {
+            Ok(regex) => return Ok(Matcher::Expression(regex, tried)),
+            Err(regex::Error::CompiledTooBig(_)) => {}
+            Err(e) => return Err(BadQuery(format!("That is no regular expression: {e}"))),
+        }
+    }
+    Err(BadQuery(
+        "That expression is too large: use fewer or smaller repetitions, or `(?-u)` for plain ASCII classes."
+            .to_owned(),
+    ))
 }

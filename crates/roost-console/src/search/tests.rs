@@ -132,16 +132,18 @@ fn an_expression_cannot_run_away() {
     bench.writer.make_small(64 * 1024, 8 << 20);
     bench.output(&[&[b'a'; 300 * 1024][..], b"\n"].concat());
     for expression in [
-        "(a*)*b",
-        "(a|aa)+$b",
-        "(?-u)(a?){300}a{300}b",
-        r"(.*a){12}.{1,200}b",
+        "(a*)*[^a]",
+        "(a|aa)+[^a]$",
+        "(?-u)(a?){300}a{300}[^a]",
+        r"(.*a){12}.{1,200}[^a]",
+        r"(?-u)(a{1,90}.?){90}[^a]",
+        r"(?-u)(\w{1,3}\W?){30}\W$",
     ] {
         let query = Query::expression(expression, Case::Smart).unwrap();
         let begun = Instant::now();
         assert_eq!(bench.search(&query).len(), 0);
         println!("{expression}: {:?}", begun.elapsed());
-        assert!(begun.elapsed() < Duration::from_secs(60));
+        assert!(begun.elapsed() < Duration::from_secs(120));
     }
 }
 
