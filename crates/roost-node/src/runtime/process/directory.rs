@@ -5,6 +5,32 @@
 use super::super::StartError;
 use std::{os::unix::fs::MetadataExt, path::Path};
 
+/// Directories that nobody should give to a server.
+const SYSTEM: [&str; 22] = [
+    "/bin",
+    "/boot",
+    "/dev",
+    "/etc",
+    "/home",
+    "/lib",
+    "/lib64",
+    "/media",
+    "/mnt",
+    "/opt",
+    "/proc",
+    "/root",
+    "/run",
+    "/sbin",
+    "/srv",
+    "/sys",
+    "/usr",
+    "/usr/bin",
+    "/usr/lib",
+    "/usr/local",
+    "/var",
+    "/var/lib",
+];
+
 /// Checks `dir` for a user whose group has the same number. The error holds the command that helps.
 pub fn check(dir: &Path, uid: u32) -> Result<(), StartError> {
     let absolute = dir.canonicalize().map_err(|e| {
@@ -31,6 +57,11 @@ pub fn check(dir: &Path, uid: u32) -> Result<(), StartError> {
         return Ok(());
     }
     let shown = absolute.display();
+    if SYSTEM.iter().any(|name| Path::new(name) == absolute) {
+        return Err(StartError(format!(
+            "{shown} belongs to the system: make a directory for the server, such as /srv/my-server, and give that."
+        )));
+    }
     Err(StartError(format!(
         "The server's user {uid} can't write to {shown}: chown -R {uid}:{uid} {shown}"
     )))
@@ -55,6 +86,15 @@ fn may(path: &Path, uid: u32, wanted: u32) -> Result<bool, StartError> {
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn nobody_is_told_to_give_the_system_away() {
+        let error = check(Path::new("/etc"), 712_345).unwrap_err().0;
+        assert!(
+            error.contains("/srv/my-server") && !error.contains("chown"),
+            "{error}"
+        );
+    }
 
     #[test]
     fn the_line_that_mends_it_is_in_the_error() {

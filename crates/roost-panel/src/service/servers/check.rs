@@ -117,6 +117,18 @@ fn whole(server: &ServerRow) -> Result<()> {
             return invalid("dir: an absolute path without `..`, and not `/`.");
         }
     }
+    if let Some(expression) = server
+        .done
+        .as_deref()
+        .and_then(|done| done.strip_prefix("regex:"))
+        && let Err(error) = regex::Regex::new(expression)
+    {
+        let why = error.to_string();
+        let why = why.lines().last().unwrap_or_default();
+        return invalid(format!(
+            "done: `{expression}` is no regular expression ({why}). Without `regex:` in front it is taken as plain text."
+        ));
+    }
     let stop = settings::stop(server.stop.as_deref());
     if stop.kind == "signal"
         && let Some(signal) = &stop.value
