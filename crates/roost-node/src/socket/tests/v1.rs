@@ -172,6 +172,7 @@ fn lines_that_retention_took_are_counted_exactly() {
         },
     );
     print(&mut stand, 1, 9_000);
+    stand.writer.sync().unwrap();
     stand.writer.enforce_limits(stand.clock_now()).unwrap();
     let first = stand.handle.console.first_seq();
     assert!(first > 2);
