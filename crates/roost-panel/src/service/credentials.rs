@@ -122,7 +122,7 @@ pub async fn issue(app: &App, asked: Asked<'_>) -> Result<Answer, NoCredentials>
         audience: &node.public,
         unique_id,
     };
-    let token = Claims::new(grant, issue_time(app, &asked, node.row.uuid).await?)
+    let token = Claims::new(grant, asked.as_of)
         .sign(&node.target.secret)
         .map_err(|error| ServiceError::Internal(format!("a token could not be signed: {error}")))?;
     app.store
@@ -131,24 +131,32 @@ pub async fn issue(app: &App, asked: Asked<'_>) -> Result<Answer, NoCredentials>
     Ok(Answer::Issued(Credentials::new(token, socket)))
 }
 
-/// When the token is issued: when the rights in it were looked up. A daemon that is not Roost's refuses what was issued before it was told so, and knows
-/// the time in whole seconds: there, what it is still to be told is waited for, and then the second in which it was.
-async fn issue_time(app: &App, asked: &Asked<'_>, node: Uuid) -> Result<i64, StoreError> {
+/// Waits until the server's node takes a fresh token of this user. A daemon that is not Roost's refuses what was issued
+/// before it was told so, and knows the time in whole seconds: what it is still to be told is waited for, and then the
+/// second in which it was. If there was something to wait for, look the user's rights up again; a token then holds from
+/// this time on.
+pub async fn settle(app: &App, server: &ServerRow, user: Uuid) -> Result<Option<Millis>, StoreError> {
+    let Some(node) = server.node_row.as_ref().map(|node| node.uuid) else {
+        return Ok(None);
+    };
     if !app.node_client.is_other_daemon(node) {
-        return Ok(asked.as_of);
+        return Ok(None);
     }
+    let mut has_waited = false;
     for _ in 0..TOLD_WAITS {
-        if !app.store.is_revocation_pending(node, asked.user).await? {
+        if !app.store.is_revocation_pending(node, user).await? {
             break;
         }
+        has_waited = true;
         tokio::time::sleep(TOLD_PAUSE).await;
     }
     let now = app.now();
-    let from = app
-        .node_client
-        .tokens_hold_from(node, asked.server.uuid, asked.user, now);
-    tokio::time::sleep(Duration::from_millis(u64::try_from(from - now).unwrap_or(0))).await;
-    Ok(app.now().max(from))
+    let from = app.node_client.tokens_hold_from(node, server.uuid, user, now);
+    if from > now {
+        has_waited = true;
+        tokio::time::sleep(Duration::from_millis(u64::try_from(from - now).unwrap_or(0))).await;
+    }
+    Ok(has_waited.then_some(from))
 }
 
 fn resolve<'a>(app: &App, asked: &Asked<'a>) -> Option<Resolved<'a>> {

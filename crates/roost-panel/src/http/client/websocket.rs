@@ -56,6 +56,15 @@ pub async fn issue(
             return Err(refused);
         }
     };
+    let user = allowed.identity.user.uuid;
+    let allowed = match credentials::settle(&app, &allowed.server, user).await? {
+        Some(from) => {
+            let mut again = Allowed::<Anybody>::from_request_parts(&mut parts, &app).await?;
+            again.as_of = again.as_of.max(from);
+            again
+        }
+        None => allowed,
+    };
     let may = allowed
         .require(WEBSOCKET_CONNECT)
         .and_then(|()| allowed.require_not_suspended());
