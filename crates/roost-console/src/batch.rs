@@ -155,7 +155,7 @@ impl Batch {
 
     fn v1_line(&self, at: usize) -> (Millis, Cow<'_, str>, u8) {
         let line = self.line(at);
-        let flags = u8::from(line.continued) * v1::CONTINUED | u8::from(line.open) * v1::OPEN;
+        let flags = (u8::from(line.continued) * v1::CONTINUED) | (u8::from(line.open) * v1::OPEN);
         (line.time, line.text(), flags)
     }
 

@@ -6,7 +6,7 @@ use roost_world::{
     roost::free_port,
 };
 use serde_json::Value;
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 type Told = anyhow::Result<()>;
 
@@ -133,13 +133,12 @@ async fn a_killed_node_loses_no_line_and_no_process() -> Told {
 async fn a_killed_node_loses_no_line_and_no_container() -> Told {
     let engine = Engine::start().context("the tests' own engine")?;
     let root = RootFs::busybox()?;
-    root.program(&chatter::program()?)?;
+    root.program_at(&chatter::program()?, Path::new("/bin/chatter"))?;
     engine.import("roost-test/chatter:1", &root, &[])?;
     let mut roost = Roost::start_in(
         &["--no-demo"],
         &[("ROOST_DOCKER_SOCKET", &engine.socket().to_string_lossy())],
     )?;
-    let command = format!("{} --rate 1000", chatter::program()?.display());
     roost.json(&[
         "server",
         "create",
@@ -149,7 +148,7 @@ async fn a_killed_node_loses_no_line_and_no_container() -> Told {
         "--pull",
         "never",
         "--command",
-        &command,
+        "/bin/chatter --rate 1000",
         "--start",
     ])?;
     let told = killed_again_and_again(&mut roost).await;

@@ -322,7 +322,7 @@ impl Shard {
         &mut self,
         stream: super::Upgraded,
         handle: crate::server::handle::ServerHandle,
-        peer: super::Peer,
+        mut peer: super::Peer,
     ) {
         let server = handle.uuid;
         let key = self.slots.reserve();
@@ -340,16 +340,8 @@ impl Shard {
                 return;
             }
         };
-        let viewer = Viewer::new(
-            key,
-            server,
-            peer.address,
-            peer.is_v1,
-            stream,
-            peer.permit,
-            &self.hub.settings,
-            self.now,
-        );
+        let query_token = peer.query_token.take();
+        let viewer = Viewer::new(key, server, peer, stream, &self.hub.settings, self.now);
         self.join_group(key, handle);
         self.slots.put(Box::new(viewer));
         let is_stopping = self.farewell.is_some();
@@ -357,7 +349,7 @@ impl Shard {
             if is_stopping {
                 return Err(Ended::By(Close::Restarting));
             }
-            if let Some(token) = &peer.query_token {
+            if let Some(token) = &query_token {
                 shard.authenticate(viewer, token, v1::Begin::default(), true)?;
             }
             shard.received(viewer, &read)?;

@@ -203,7 +203,7 @@ impl Shard {
         }
         match result {
             Ok(page) => {
-                viewer.push(page.frame(name.unwrap_or_default()).into(), self.now)?;
+                viewer.push(page.frame(&name.unwrap_or_default()).into(), self.now)?;
                 Ok(())
             }
             Err(error) => {
@@ -238,7 +238,7 @@ pub(super) struct Page {
 }
 
 impl Page {
-    fn frame(&self, name: Value) -> Vec<u8> {
+    fn frame(&self, name: &Value) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.blocks.len() + 256);
         let (from, begin) = (self.from, self.is_begin);
         let gap = self.gap.clone().unwrap_or_default();

@@ -3,7 +3,7 @@
 //! Here is what it is and how bytes leave it. What it may see and when is decided by session and delivery.
 
 use super::{
-    Settings,
+    Peer, Settings,
     frame_reader::FrameReader,
     limits::{Bucket, Permit},
     slots::Key,
@@ -223,25 +223,23 @@ impl Viewer {
     pub(super) fn new(
         key: Key,
         server: Uuid,
-        address: IpAddr,
-        is_v1: bool,
+        peer: Peer,
         stream: Stream,
-        permit: Option<Permit>,
         settings: &Settings,
         now: Instant,
     ) -> Self {
         Self {
             key,
             server,
-            address,
-            is_v1,
+            address: peer.address,
+            is_v1: peer.is_v1,
             begin: None,
             is_paging: false,
             stream,
             reader: FrameReader::default(),
             outbox: VecDeque::new(),
             answers: 0,
-            permit,
+            permit: peer.permit,
             session: None,
             mode: Mode::Guest,
             deadline: now + settings.auth_deadline,

@@ -52,7 +52,12 @@ impl RootFs {
 
     /// A program of this machine with the libraries it is linked with, at the same paths.
     pub fn program(&self, program: &Path) -> Result<()> {
-        self.copy(program)?;
+        self.program_at(program, program)
+    }
+
+    /// The same, with the program itself at another path: what lies in `/tmp` is hidden in a container.
+    pub fn program_at(&self, program: &Path, place: &Path) -> Result<()> {
+        self.copy_to(program, place)?;
         let libraries = Command::new("ldd")
             .arg(program)
             .output()
@@ -75,7 +80,11 @@ impl RootFs {
     }
 
     fn copy(&self, file: &Path) -> Result<()> {
-        let target = self.inside(file);
+        self.copy_to(file, file)
+    }
+
+    fn copy_to(&self, file: &Path, place: &Path) -> Result<()> {
+        let target = self.inside(place);
         std::fs::create_dir_all(target.parent().unwrap_or(&target))?;
         std::fs::copy(file, &target).with_context(|| format!("{} can't be copied", file.display()))?;
         Ok(())

@@ -137,7 +137,7 @@ impl<S: Read + Write> Client<S> {
         }
     }
 
-    pub(super) fn ask(&mut self, event: &str, args: Value) {
+    pub(super) fn ask(&mut self, event: &str, args: &Value) {
         self.send_text(&json!({"event": event, "args": args}).to_string());
     }
 

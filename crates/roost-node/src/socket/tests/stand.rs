@@ -159,11 +159,11 @@ impl Stand {
     }
 
     /// A connection on which `roost.v1` was agreed, and `auth` was sent with this token and beginning.
-    pub(super) fn join_v1(&self, token: &str, begin: Value) -> Client {
+    pub(super) fn join_v1(&self, token: &str, begin: &Value) -> Client {
         let (ours, theirs) = Self::pair();
         self.adopt_as(Upgraded::Plain(theirs, Bytes::new()), None, true);
         let mut client = Client::over(ours);
-        client.ask("auth", serde_json::json!([token, begin]));
+        client.ask("auth", &serde_json::json!([token, begin]));
         client
     }
 

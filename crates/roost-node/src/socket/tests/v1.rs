@@ -60,7 +60,7 @@ fn after(stand: &Stand, seq: u64) -> Value {
 fn the_first_answer_names_stream_and_place_and_lines_follow_with_number_and_time() {
     let mut stand = Stand::new();
     print(&mut stand, 1, 5);
-    let mut viewer = stand.join_v1(&stand.token(), json!({"last": 2}));
+    let mut viewer = stand.join_v1(&stand.token(), &json!({"last": 2}));
     let (name, args) = viewer.next_v1();
     assert_eq!(name, "auth success");
     assert_eq!(args[0]["stream"], json!(stand.handle.console.stream()));
@@ -89,7 +89,7 @@ fn a_viewer_that_comes_back_goes_on_where_it_was_from_ring_and_journal() {
         print(&mut stand, printed + 1, printed + more);
         printed += more;
         let last = seen.last().map_or(0, |(seq, _)| *seq);
-        let mut viewer = stand.join_v1(&stand.token(), after(&stand, last));
+        let mut viewer = stand.join_v1(&stand.token(), &after(&stand, last));
         // Some is read, some is lost on the way with the connection.
         let count = (printed - last).saturating_sub(round % 5);
         while (seen.len() as u64) < last + count {
@@ -114,7 +114,7 @@ fn live_lines_meet_a_resume_under_load() {
         print(&mut stand, n, n);
         if n % 75 == 0 {
             let from = n * 7 % 400;
-            viewers.push((from, stand.join_v1(&stand.token(), after(&stand, from))));
+            viewers.push((from, stand.join_v1(&stand.token(), &after(&stand, from))));
             std::thread::sleep(Duration::from_millis(1));
         }
     }
@@ -130,7 +130,7 @@ fn what_cannot_be_resumed_is_a_gap_with_its_reason() {
     print(&mut stand, 1, 100);
     let mut gaps = Vec::new();
     let mut join = |begin: Value, count: usize| {
-        let mut viewer = stand.join_v1(&stand.token(), begin);
+        let mut viewer = stand.join_v1(&stand.token(), &begin);
         let lines = read(&mut viewer, count, |gap| gaps.push(gap.clone()));
         (lines[0].0, lines.last().unwrap().0)
     };
@@ -156,7 +156,7 @@ fn what_cannot_be_resumed_is_a_gap_with_its_reason() {
 fn who_has_the_last_line_misses_nothing() {
     let mut stand = Stand::new();
     print(&mut stand, 1, 3);
-    let mut viewer = stand.join_v1(&stand.token(), after(&stand, 3));
+    let mut viewer = stand.join_v1(&stand.token(), &after(&stand, 3));
     viewer.until_v1("status");
     print(&mut stand, 4, 4);
     assert_eq!(read(&mut viewer, 1, no_gap), numbered(4, 4));
@@ -178,10 +178,10 @@ fn lines_that_retention_took_are_counted_exactly() {
     assert!(first > 2);
     let mut begin = after(&stand, 1);
     begin["most"] = json!(10_000);
-    let mut viewer = stand.join_v1(&stand.token(), begin);
+    let mut viewer = stand.join_v1(&stand.token(), &begin);
     let mut gaps = Vec::new();
     let lines = read(&mut viewer, (9_001 - first) as usize, |gap| {
-        gaps.push(gap.clone())
+        gaps.push(gap.clone());
     });
     assert_eq!(
         gaps,
@@ -199,7 +199,7 @@ fn lines_that_retention_took_are_counted_exactly() {
 fn all_pages(viewer: &mut Client, from: u64, lines: u64) -> (Vec<Line>, Value) {
     let (mut all, mut before) = (Vec::new(), from);
     loop {
-        viewer.ask("send page", json!([{"before": before, "lines": lines}, "p"]));
+        viewer.ask("send page", &json!([{"before": before, "lines": lines}, "p"]));
         let mut args = viewer.until_v1("page");
         assert_eq!(args[0], "p");
         let page = args.remove(1);
@@ -218,13 +218,13 @@ fn all_pages(viewer: &mut Client, from: u64, lines: u64) -> (Vec<Line>, Value) {
 fn pages_lead_back_through_all_history() {
     let mut stand = Stand::with_limits(|_| (), |limits| limits.ring_bytes = 4_000);
     print(&mut stand, 1, 2_500);
-    let mut viewer = stand.join_v1(&stand.token(), Value::Null);
+    let mut viewer = stand.join_v1(&stand.token(), &Value::Null);
     assert_eq!(
         all_pages(&mut viewer, u64::MAX, 300),
         (numbered(1, 2_500), Value::Null)
     );
     assert_eq!(all_pages(&mut viewer, 8, 3), (numbered(1, 7), Value::Null));
-    viewer.ask("send page", json!([{"before": 1}, 2]));
+    viewer.ask("send page", &json!([{"before": 1}, 2]));
     let page = viewer.until_v1("page").remove(1);
     assert_eq!(page, json!({"from": 1, "begin": true, "gap": null, "blocks": []}));
 }
@@ -235,8 +235,8 @@ fn a_page_of_long_lines_is_cut_at_its_older_end() {
     for n in 1..=30 {
         stand.print(&format!("{n} {}\n", "x".repeat(30_000)));
     }
-    let mut viewer = stand.join_v1(&stand.token(), Value::Null);
-    viewer.ask("send page", json!([{"before": 31, "lines": 30}, 1]));
+    let mut viewer = stand.join_v1(&stand.token(), &Value::Null);
+    viewer.ask("send page", &json!([{"before": 31, "lines": 30}, 1]));
     let page = viewer.until_v1("page").remove(1);
     let lines: Vec<Line> = page["blocks"]
         .as_array()
@@ -269,7 +269,7 @@ fn a_subuser_sees_nothing_from_before_his_grant_nor_of_the_installer() {
         claims.permissions = ["websocket.connect"].into_iter().collect();
         claims.history_from = Some(granted);
     });
-    let mut bob = stand.join_v1(&token, after(&stand, 3));
+    let mut bob = stand.join_v1(&token, &after(&stand, 3));
     assert_eq!(read(&mut bob, 9, no_gap), numbered(12, 20));
     assert_eq!(all_pages(&mut bob, u64::MAX, 4), (numbered(12, 20), Value::Null));
 }
@@ -278,15 +278,15 @@ fn a_subuser_sees_nothing_from_before_his_grant_nor_of_the_installer() {
 fn requests_are_answered_by_their_names() {
     let mut stand = Stand::new();
     print(&mut stand, 1, 4);
-    let mut ada = stand.join_v1(&stand.token(), Value::Null);
-    ada.ask("send command", json!(["save-all", 7]));
+    let mut ada = stand.join_v1(&stand.token(), &Value::Null);
+    ada.ask("send command", &json!(["save-all", 7]));
     let Request::Command { text, reply, .. } = stand.asked_for_action() else {
         panic!("no command")
     };
     assert_eq!(text, "save-all");
     reply.send(Ok(()));
     assert_eq!(ada.until_v1("accepted"), [json!(7), json!({"after": 4})]);
-    ada.ask("set state", json!(["start", "s"]));
+    ada.ask("set state", &json!(["start", "s"]));
     let Request::Power { reply, .. } = stand.asked_for_action() else {
         panic!("no power")
     };
@@ -296,17 +296,17 @@ fn requests_are_answered_by_their_names() {
         (&refused[0], &refused[1]["code"]),
         (&json!("s"), &json!("suspended"))
     );
-    ada.ask("set state", json!(["dance"]));
+    ada.ask("set state", &json!(["dance"]));
     let refused = ada.until_v1("refused");
     assert_eq!(
         (&refused[0], &refused[1]["code"]),
         (&Value::Null, &json!("action"))
     );
-    ada.ask("send page", json!([{"lines": 3}, 9]));
+    ada.ask("send page", &json!([{"lines": 3}, 9]));
     let refused = ada.until_v1("refused");
     assert_eq!((&refused[0], &refused[1]["code"]), (&json!(9), &json!("request")));
-    let mut bob = stand.join_v1(&stand.token_of_bob(&[]), Value::Null);
-    bob.ask("send command", json!(["op bob", 1]));
+    let mut bob = stand.join_v1(&stand.token_of_bob(&[]), &Value::Null);
+    bob.ask("send command", &json!(["op bob", 1]));
     let refused = bob.until_v1("refused");
     assert_eq!(
         (&refused[0], &refused[1]["code"]),
@@ -317,7 +317,7 @@ fn requests_are_answered_by_their_names() {
 #[test]
 fn who_is_there_is_said_and_said_again_when_it_changes() {
     let stand = Stand::new();
-    let mut ada = stand.join_v1(&stand.token(), Value::Null);
+    let mut ada = stand.join_v1(&stand.token(), &Value::Null);
     let there = |users: Value, sockets: u32| vec![json!({"sockets": sockets, "users": users})];
     let only_ada = json!([{"user": "ada", "sockets": 1}]);
     assert_eq!(ada.until_v1("presence"), there(only_ada.clone(), 1));
@@ -334,9 +334,9 @@ fn who_is_there_is_said_and_said_again_when_it_changes() {
 fn a_fresh_token_changes_nothing_on_the_screen() {
     let mut stand = Stand::new();
     print(&mut stand, 1, 3);
-    let mut viewer = stand.join_v1(&stand.token(), json!({"last": 3}));
+    let mut viewer = stand.join_v1(&stand.token(), &json!({"last": 3}));
     assert_eq!(read(&mut viewer, 3, no_gap), numbered(1, 3));
-    viewer.ask("auth", json!([stand.token(), {"last": 3}]));
+    viewer.ask("auth", &json!([stand.token(), {"last": 3}]));
     viewer.until_v1("auth success");
     print(&mut stand, 4, 4);
     assert_eq!(read(&mut viewer, 1, no_gap), numbered(4, 4));
