@@ -109,10 +109,12 @@ async fn pterosocket_reads_types_and_refreshes() -> Told {
 async fn py_dactyl_reads_types_and_refreshes() -> Told {
     let folder = folder("py-dactyl")?;
     let python = folder.join("venv/bin/python");
-    if !folder.join("installed").exists() {
+    // One that was made with another Python does not run any more: made anew.
+    let runs = Command::new(&python).arg("--version").output().is_ok();
+    if !runs || !folder.join("installed").exists() {
         run(
             Command::new("python3")
-                .args(["-m", "venv", "venv"])
+                .args(["-m", "venv", "--clear", "venv"])
                 .current_dir(&folder),
             "python3 -m venv",
         )?;
