@@ -4,9 +4,20 @@
 //! the line with it, as on a terminal. Whether a line can be trusted is not its business.
 
 use memchr::memchr;
+use std::borrow::Cow;
 
 const ESC: u8 = 0x1b;
 const BEL: u8 = 0x07;
+
+/// `line` without escape sequences; not copied where there are none.
+pub fn without_escapes(line: &[u8]) -> Cow<'_, [u8]> {
+    if memchr(ESC, line).is_none() {
+        return Cow::Borrowed(line);
+    }
+    let mut plain = Vec::with_capacity(line.len());
+    strip_into(&mut plain, line);
+    Cow::Owned(plain)
+}
 
 /// Appends `line` without escape sequences.
 pub(crate) fn strip_into(out: &mut Vec<u8>, line: &[u8]) {
@@ -66,8 +77,7 @@ mod tests {
             ("x\x1b[31", "x"),
             ("x\x1b]0;endless", "x"),
         ] {
-            let mut out = Vec::new();
-            strip_into(&mut out, with.as_bytes());
+            let out = without_escapes(with.as_bytes()).into_owned();
             assert_eq!(String::from_utf8(out).unwrap(), without, "{with:?}");
         }
     }

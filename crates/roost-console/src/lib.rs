@@ -22,6 +22,7 @@ mod search;
 mod split;
 mod writer;
 
+pub use ansi::without_escapes;
 pub use batch::Batch;
 pub use console::{Console, History, Missed};
 pub use cursor::{Cursor, Read};

@@ -19,6 +19,7 @@ mod inbound;
 mod inbox;
 mod latency;
 mod limits;
+mod membership;
 mod presence;
 mod replay;
 mod session;

@@ -3,6 +3,10 @@
 //! Every wrong key and value is named in one run, with its place and what is allowed. What a setting does is the
 //! business of whoever gets it.
 
+mod file;
+
+pub use file::template;
+
 use ipnet::IpNet;
 use roost_wire::origin::Origin;
 use std::{collections::BTreeMap, fmt, net::SocketAddr, path::Path, path::PathBuf, str::FromStr};
@@ -179,7 +183,7 @@ impl Settings {
         given: &Given,
     ) -> Result<Self, Wrong> {
         let mut wrong = Vec::new();
-        let in_file = read_file(file, &mut wrong);
+        let in_file = file::read(file, &mut wrong);
         let mut found = BTreeMap::new();
         let mut listed = Vec::new();
         for key in KEYS {
@@ -362,60 +366,6 @@ fn parse<T: FromStr>(
     value
 }
 
-fn read_file(file: &Path, wrong: &mut Vec<String>) -> BTreeMap<String, Vec<String>> {
-    let mut found = BTreeMap::new();
-    let text = match std::fs::read_to_string(file) {
-        Ok(text) => text,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return found,
-        Err(e) => {
-            wrong.push(format!("{}: can't be read: {e}", file.display()));
-            return found;
-        }
-    };
-    let table: toml::Table = match text.parse() {
-        Ok(table) => table,
-        Err(e) => {
-            wrong.push(format!("{}: {e}", file.display()));
-            return found;
-        }
-    };
-    for (name, value) in table {
-        let Some(key) = KEYS.iter().find(|k| k.name == name) else {
-            let names: Vec<_> = KEYS.iter().map(|k| k.name).collect();
-            wrong.push(format!(
-                "{}: unknown key `{name}`; there are: {}",
-                file.display(),
-                names.join(", ")
-            ));
-            continue;
-        };
-        let values = match (&value, key.list) {
-            (toml::Value::Array(items), true) => items.iter().map(as_text).collect::<Option<Vec<_>>>(),
-            (_, true) => None,
-            (value, false) => as_text(value).map(|text| vec![text]),
-        };
-        match values {
-            Some(values) => {
-                found.insert(name, values);
-            }
-            None if key.list => wrong.push(format!(
-                "{}: {name}: write a list of texts, [\"...\"]",
-                file.display()
-            )),
-            None => wrong.push(format!("{}: {name}: write a text or a number", file.display())),
-        }
-    }
-    found
-}
-
-fn as_text(value: &toml::Value) -> Option<String> {
-    match value {
-        toml::Value::String(text) => Some(text.clone()),
-        toml::Value::Integer(number) => Some(number.to_string()),
-        _ => None,
-    }
-}
-
 fn split_list(text: &str) -> Vec<String> {
     text.split(',')
         .map(str::trim)
@@ -432,24 +382,6 @@ fn hide_password(url: &str) -> String {
         }
         _ => url.to_owned(),
     }
-}
-
-/// The file that a first start writes: every key with its default, as comments.
-pub fn template() -> String {
-    let mut out = String::from(
-        "# Settings of Roost. `roost config` lists what is in force, and where it comes from.\n",
-    );
-    for key in KEYS {
-        let value = if key.list {
-            "[]".to_owned()
-        } else if key.default.parse::<i64>().is_ok() {
-            key.default.to_owned()
-        } else {
-            format!("{:?}", key.default)
-        };
-        out.push_str(&format!("\n# {}\n# {} = {value}\n", key.about, key.name));
-    }
-    out
 }
 
 #[cfg(test)]

@@ -85,67 +85,16 @@ impl DoneWatch {
                 // A prompt may never end: what it says so far counts, for plain texts.
                 None => (self.joiner.so_far().unwrap_or_default(), false),
             };
-            let text = String::from_utf8_lossy(text);
             let text = match self.strip_ansi {
-                true => strip_ansi(&text),
-                false => text,
+                true => roost_console::without_escapes(text),
+                false => Cow::Borrowed(text),
             };
+            let text = String::from_utf8_lossy(&text);
             self.seen = self.texts.iter().any(|t| text.contains(t.as_str()))
                 || (whole && self.expressions.iter().any(|e| e.is_match(&text)));
             if self.seen {
                 return;
             }
-        }
-    }
-}
-
-/// Without escape sequences: CSI (colours, cursor), OSC (titles, links) and the short ones.
-fn strip_ansi(text: &str) -> Cow<'_, str> {
-    if !text.contains('\x1b') {
-        return Cow::Borrowed(text);
-    }
-    let mut plain = String::with_capacity(text.len());
-    let mut chars = text.chars();
-    while let Some(c) = chars.next() {
-        if c != '\x1b' {
-            plain.push(c);
-            continue;
-        }
-        match chars.next() {
-            Some('[') => {
-                chars.find(|c| ('\x40'..='\x7e').contains(c));
-            }
-            Some(']' | 'P' | '^' | '_' | 'X') => {
-                while let Some(c) = chars.next() {
-                    if c == '\x07' || (c == '\x1b' && chars.next().is_some()) {
-                        break;
-                    }
-                }
-            }
-            // One or more intermediate bytes, then the last one.
-            Some('\x20'..='\x2f') => {
-                chars.find(|c| !('\x20'..='\x2f').contains(c));
-            }
-            Some(_) | None => {}
-        }
-    }
-    Cow::Owned(plain)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn escape_sequences_go_and_text_stays() {
-        for (with, without) in [
-            ("plain", "plain"),
-            ("\x1b[1;32mDone\x1b[0m (3s)", "Done (3s)"),
-            ("a\x1b]0;title\x07b\x1b]8;;http://x\x1b\\c", "abc"),
-            ("\x1b(Bx\x1b=y\x1b", "xy"),
-            ("\u{e4}\x1b[m\u{20ac}", "\u{e4}\u{20ac}"),
-        ] {
-            assert_eq!(strip_ansi(with), without);
         }
     }
 }
