@@ -243,4 +243,6 @@ fn incomplete_tail(bytes: &[u8]) -> usize {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;

@@ -37,6 +37,8 @@ mod decoder;
 pub use decoder::Decoder;
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;
 
 /// The version that this file describes.
