@@ -158,7 +158,7 @@ impl Wanted {
         &self,
         console: &Console,
         stop: &Stop,
-        shape: impl FnMut(&Query, FoundLine) -> (T, usize),
+        shape: impl FnMut(&Query, &FoundLine) -> (T, usize),
     ) -> io::Result<Option<Page<T>>> {
         catch_unwind(AssertUnwindSafe(|| self.look(console, stop, shape)))
             .unwrap_or_else(|_| Err(io::Error::other("the search failed")))
@@ -168,7 +168,7 @@ impl Wanted {
         &self,
         console: &Console,
         stop: &Stop,
-        mut shape: impl FnMut(&Query, FoundLine) -> (T, usize),
+        mut shape: impl FnMut(&Query, &FoundLine) -> (T, usize),
     ) -> io::Result<Option<Page<T>>> {
         let (begun, mut bytes) = (Instant::now(), 0);
         let first = self.floor.max(console.first_seq());
@@ -191,8 +191,8 @@ impl Wanted {
             page.from = if found.done { first } else { found.next };
             for line in found.lines.into_iter().filter(|line| line.seq >= first) {
                 let seq = line.seq;
-                let (line, size) = shape(&self.query, line);
-                page.lines.push(line);
+                let (shaped, size) = shape(&self.query, &line);
+                page.lines.push(shaped);
                 bytes += size;
                 if bytes >= self.bytes || page.lines.len() >= self.lines {
                     page.from = seq;

@@ -47,7 +47,7 @@ impl Shard {
     pub(super) fn send_search(
         &mut self,
         viewer: &mut Viewer,
-        search: Search,
+        search: &Search,
         name: Option<Value>,
     ) -> Result<(), Ended> {
         self.cancel_search(viewer, "Another search of this socket has begun.")?;
@@ -60,7 +60,7 @@ impl Shard {
             let text = "You may not see the installer's output.";
             return self.refuse(viewer, name, "permission", text);
         }
-        let query = match query(&search) {
+        let query = match query(search) {
             Ok(query) if sees_install => query,
             Ok(query) => query.without(Source::Install),
             Err(bad) => return self.refuse(viewer, name, "pattern", &bad.to_string()),
@@ -82,7 +82,7 @@ impl Shard {
         );
         let stop = Stop::default();
         let asked = self.hub.searches.ask(Arc::clone(&stop), move |stop| {
-            let page = wanted.read(&console, stop, |query, line| shape(query, &line));
+            let page = wanted.read(&console, stop, shape);
             if let Some(result) = page.transpose() {
                 let of = Arc::clone(stop);
                 inbox.post(Post::Found { key, of, result });

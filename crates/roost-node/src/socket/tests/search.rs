@@ -152,8 +152,8 @@ fn a_subuser_finds_nothing_from_before_his_grant_nor_of_the_installer() {
     let granted = stand.clock_now();
     stand.install_line("line of the installer");
     print(&mut stand, 12, 20);
-    let mut viewer = stand.join_v1(&bob(&stand, Some(granted)), &Value::Null);
-    viewer.until_v1("presence");
+    let mut viewer = stand.join_v1(&bob(&stand, Some(granted)), &json!({"last": 1}));
+    viewer.until_v1("lines");
     let answer = search(&mut viewer, &json!({"text": "line"}));
     assert_eq!((&answer["first"], &answer["from"]), (&json!(11), &json!(11)));
     assert_eq!(
