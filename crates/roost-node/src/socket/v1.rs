@@ -45,7 +45,7 @@ impl Refusal {
             Self::Suspended => "suspended",
             Self::Installing => "installing",
             Self::Busy(_) => "busy",
-            Self::TooLong(_) | Self::ControlCharacter(_) => "command",
+            Self::TooLong(_) | Self::ControlCharacter(_) | Self::NotInEncoding(..) => "command",
             Self::NoPermission(_) => "permission",
             Self::UnknownAction => "action",
             Self::TooMany => "limit",
