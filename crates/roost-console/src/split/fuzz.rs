@@ -2,6 +2,16 @@
 //! those of the whole stream read at once.
 
 use super::tests::{Reader, expected};
+use roost_wire::encoding::Encoding;
+
+const ENCODINGS: [Encoding; 6] = [
+    Encoding::Utf8,
+    Encoding::Gb18030,
+    Encoding::Big5,
+    Encoding::ShiftJis,
+    Encoding::Windows1251,
+    Encoding::Windows1252,
+];
 
 const WORDS: [&[u8]; 8] = [
     b"\n",
@@ -14,11 +24,15 @@ const WORDS: [&[u8]; 8] = [
     b"\x1b[33m",
 ];
 
-fn lines(pieces: &[&[u8]], cap: usize, flush_after: usize) -> Vec<Vec<u8>> {
+fn lines(pieces: &[&[u8]], (cap, encoding): (usize, Encoding), flush_after: usize) -> Vec<Vec<u8>> {
     let mut reader = Reader::new(cap);
+    reader.splitter.encoding = encoding;
     for (at, piece) in pieces.iter().enumerate() {
         reader.feed(piece);
-        assert!(reader.pending() <= 2 * cap, "the pending text is bounded");
+        assert!(
+            reader.splitter.pending() <= 2 * cap,
+            "the pending text is bounded"
+        );
         if at % flush_after == flush_after - 1 {
             reader.flush();
         }
@@ -27,22 +41,24 @@ fn lines(pieces: &[&[u8]], cap: usize, flush_after: usize) -> Vec<Vec<u8>> {
     reader.lines
 }
 
-/// The first byte of an input chooses the cap, the rest is the stream.
+/// The first byte of an input chooses cap and encoding, the rest is the stream.
 #[test]
 fn fuzz_splitter() {
     roost_fuzz::run(env!("CARGO_MANIFEST_DIR"), "splitter", &WORDS, |input| {
-        let Some((cap, stream)) = input.split_first() else {
+        let Some((choice, stream)) = input.split_first() else {
             return 0;
         };
-        let cap = 4 + usize::from(*cap);
+        let choice = usize::from(*choice);
+        let cap = 4 + choice;
+        let how = (cap, ENCODINGS[choice % ENCODINGS.len()]);
         let whole = expected(stream, cap);
-        assert_eq!(whole, lines(&[stream], cap, usize::MAX), "at once");
+        assert_eq!(whole, lines(&[stream], how, usize::MAX), "at once");
         let single: Vec<&[u8]> = stream.chunks(1).collect();
-        assert_eq!(whole, lines(&single, cap, usize::MAX), "byte by byte");
+        assert_eq!(whole, lines(&single, how, usize::MAX), "byte by byte");
         let seed = roost_fuzz::signature(stream);
         let pieces = roost_fuzz::pieces(stream, 40, seed);
-        assert_eq!(whole, lines(&pieces, cap, usize::MAX), "in pieces");
-        assert_eq!(whole, lines(&pieces, cap, 1 + seed as usize % 5), "with prompts");
+        assert_eq!(whole, lines(&pieces, how, usize::MAX), "in pieces");
+        assert_eq!(whole, lines(&pieces, how, 1 + seed as usize % 5), "with prompts");
         let shapes: Vec<_> = whole
             .iter()
             .take(6)

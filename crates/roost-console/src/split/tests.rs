@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 /// A splitter and what came out of it, put together again.
 pub(super) struct Reader {
-    splitter: Splitter,
+    pub(super) splitter: Splitter,
     pub(super) lines: Vec<Vec<u8>>,
     line: Vec<u8>,
     open: bool,
@@ -44,11 +44,6 @@ impl Reader {
         self.splitter.commit(chunk, fed);
         self.take(pieces.clone());
         pieces
-    }
-
-    /// Bytes that are not cut yet.
-    pub(super) fn pending(&self) -> usize {
-        self.splitter.pending()
     }
 
     pub(super) fn flush(&mut self) -> Option<Vec<u8>> {
