@@ -39,6 +39,8 @@ pub use decoder::Decoder;
 #[cfg(test)]
 mod fuzz;
 #[cfg(test)]
+mod older;
+#[cfg(test)]
 mod tests;
 
 /// The version that this file describes.
