@@ -88,7 +88,7 @@ async fn down(mut node: tcp::OwnedReadHalf, viewer: &mut tcp::OwnedWriteHalf, mu
             return;
         };
         // Seldom: else nothing would ever arrive at this rate.
-        if seed % 23 == 0 {
+        if seed.is_multiple_of(23) {
             tokio::time::sleep(Duration::from_millis(seed / 23 % DELAY_MS)).await;
         }
         if left < read as u64 {
