@@ -285,10 +285,12 @@ export class TerminalScreen {
       return;
     }
     this.#write(shown);
-    if (this.#transcript.detached && !this.#hasTail) {
-      this.#hasTail = true;
-      this.#write([DETACHED]);
-    }
+    if (!this.#transcript.detached) return;
+    // What is left out writes nothing, and is counted.
+    this.events.scrolled(false, this.#unseen);
+    if (this.#hasTail) return;
+    this.#hasTail = true;
+    this.#write([DETACHED]);
   }
 
   /** Hands what waits to the transcript. */
