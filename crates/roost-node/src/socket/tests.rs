@@ -8,5 +8,6 @@ mod requests;
 mod rules;
 mod search;
 mod stand;
+mod throttle;
 mod tls;
 mod v1;

@@ -98,6 +98,7 @@ impl Shard {
         if let Some(gap) = gap {
             viewer.send(v1::frame(v1::GAP, &[gap]), self.now)?;
         }
+        viewer.asks_for_all_before(tail);
         if start < tail {
             viewer.cursor = console.at(start);
         }
