@@ -230,6 +230,31 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_can_be_granted_is_the_catalogue_and_nothing_else() {
+        let names = grantable();
+        assert_eq!(
+            names.len(),
+            CATALOGUE.iter().map(|(_, _, keys)| keys.len()).sum::<usize>()
+        );
+        assert!(names.iter().all(|name| is_grantable(name)));
+        assert!(names.iter().any(|name| name == WEBSOCKET_CONNECT));
+        // A key of another group, and a group's key that it lacks.
+        assert!(!is_grantable("websocket.reinstall") && !is_grantable("control.connect"));
+    }
+
+    #[test]
+    fn a_set_tells_its_names_and_who_sees_the_installer() {
+        let set: PermissionSet = ["control.stop", "control.console"].into_iter().collect();
+        assert_eq!(
+            set.iter().collect::<Vec<_>>(),
+            ["control.console", "control.stop"]
+        );
+        assert!(!set.is_empty() && PermissionSet::default().is_empty());
+        let install: PermissionSet = [ADMIN_INSTALL].into_iter().collect();
+        assert!(install.sees_install() && PermissionSet::owner().sees_install() && !set.sees_install());
+    }
+
+    #[test]
     fn a_star_covers_all_but_admin_names() {
         let owner = PermissionSet::owner();
         assert!(grantable().iter().all(|name| owner.allows(name)));
