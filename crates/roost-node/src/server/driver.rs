@@ -118,7 +118,9 @@ impl Actor {
         };
         let awaits = !rule.patterns.is_empty();
         self.context.pumps.watch_done(self.uuid, awaits.then_some(rule));
-        self.context.pumps.attach(self.uuid, running.run, running.link);
+        self.context
+            .pumps
+            .attach(self.uuid, running.run, running.link, running.skip);
         for sentence in &running.not_enforced {
             self.say(sentence.clone());
         }
@@ -215,7 +217,7 @@ impl Actor {
         self.job(async move {
             let report = match context
                 .runtimes
-                .after_stream(&placed, uuid, run, exit, &say)
+                .after_stream(&placed, uuid, run, exit, &context.pumps, &say)
                 .await
             {
                 super::runtimes::AfterStream::Ended(exit) => Report::Input(Input::Ended { run, exit }),

@@ -15,4 +15,5 @@ mod images;
 mod installer;
 mod registry;
 mod stream;
+mod trouble;
 mod world;

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 /// How long a container may outlive its stream before it counts as alive. The engine closes the stream a moment
 /// before it has written down the exit code.
-const LINGER: Duration = Duration::from_secs(3);
+const LINGER: Duration = Duration::from_secs(1);
 /// SIGTERM, where an image names no stop signal.
 const SIGTERM: &str = "SIGTERM";
 
