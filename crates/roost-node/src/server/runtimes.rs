@@ -29,6 +29,8 @@ use uuid::Uuid;
 const PID_PATIENCE: Duration = Duration::from_secs(2);
 /// Between two questions to an engine that is away.
 const ENGINE_PAUSE: Duration = Duration::from_secs(2);
+const AWAY: &str =
+    "Docker has stopped or does not answer: what has become of the server is known when it does again.";
 
 /// Takes lines for a server's console.
 pub(super) type Say<'a> = &'a (dyn Fn(Source, String) + Send + Sync);
@@ -286,9 +288,10 @@ impl Runtimes {
                 ..exit
             });
         }
+        let away = || say(Source::Daemon, AWAY.to_owned());
         let mut told = false;
         loop {
-            let launch = match self.engine.after_stream(server).await {
+            let launch = match self.engine.after_stream(server, &away).await {
                 StreamEnd::Ended(ended) => return AfterStream::Ended(exit_of(&ended)),
                 StreamEnd::Alive => self.known(server),
             };
@@ -405,6 +408,7 @@ fn exit_of(ended: &Ended) -> Exit {
         code: ended.code,
         signal: ended.signal,
         out_of_memory: ended.out_of_memory,
+        with_engine: ended.with_engine,
         note: ended.removed.then(|| "its container was removed".to_owned()),
     }
 }

@@ -103,7 +103,10 @@ async fn a_container_whose_keeper_was_killed_gets_a_new_one() {
     assert_eq!((record.server, record.run), (world.uuid(), world.launch.run));
     let keeper = rustix::process::Pid::from_raw(record.keeper.cast_signed()).unwrap();
     rustix::process::kill_process(keeper, rustix::process::Signal::KILL).unwrap();
-    assert_eq!(world.engine.after_stream(world.uuid()).await, StreamEnd::Alive);
+    assert_eq!(
+        world.engine.after_stream(world.uuid(), &|| {}).await,
+        StreamEnd::Alive
+    );
 
     world.launch.run = Uuid::new_v4();
     let taken = world

@@ -240,7 +240,7 @@ async fn broken_off(pumps: &Pumps, server: Uuid) -> Option<Broken> {
 
 /// Whether all of it was written.
 async fn write(pumps: &Pumps, server: Uuid, lines: Vec<(Millis, Vec<u8>)>) -> bool {
-    let mut parcel = Vec::new();
+    let mut parcel: Vec<(Millis, Vec<u8>)> = Vec::new();
     let mut size = 0;
     let mut lines = lines.into_iter().peekable();
     while let Some((time, bytes)) = lines.next() {

@@ -23,6 +23,8 @@ pub struct Exit {
     pub signal: Option<i32>,
     /// The kernel ended it for want of memory.
     pub out_of_memory: bool,
+    /// The engine ended, and took it along.
+    pub with_engine: bool,
     /// Why neither is known, or what went wrong; a clause such as `its keeper went away`.
     pub note: Option<String>,
 }
@@ -91,6 +93,12 @@ pub(super) fn ended(exit: &Exit) -> String {
 
 pub(super) fn crashed(exit: &Exit) -> String {
     format!("The server has ended though nobody asked it to stop: {exit}.")
+}
+
+pub(super) fn ended_with_engine(exit: &Exit) -> String {
+    format!(
+        "Docker was stopped and the server with it ({exit}): it is started again now that Docker is back."
+    )
 }
 
 pub(super) fn crash_loop(window_secs: i64) -> String {
