@@ -22,11 +22,13 @@ mod limits;
 mod membership;
 mod presence;
 mod replay;
+mod search;
 mod session;
 mod shard;
 mod shown;
 mod slots;
 mod stream;
+mod throttle;
 mod v1;
 mod viewer;
 mod visit;
@@ -38,8 +40,9 @@ mod tests;
 pub use audit::Recorder;
 pub use latency::{BOUNDS as LATENCY_BOUNDS, Latencies};
 pub use limits::{Permit, Settings, TooMany};
+pub use throttle::ViewThrottle;
 
-use crate::{deny::DenyList, node::Secrets, pump::Wake, server::handle::ServerHandle};
+use crate::{deny::DenyList, node::Secrets, pump::Wake, search::Searches, server::handle::ServerHandle};
 use bytes::Bytes;
 use inbox::{Inbox, Post};
 use roost_wire::{
@@ -130,6 +133,7 @@ struct Hub {
     watches: watchers::Watches,
     admissions: Arc<limits::Admissions>,
     history: history_pool::HistoryPool,
+    searches: Searches,
     counters: Counters,
     latency: latency::Latency,
 }
@@ -142,6 +146,7 @@ struct Counters {
     deliveries: AtomicU64,
     slow: AtomicU64,
     missed: AtomicU64,
+    throttled: AtomicU64,
     refused: AtomicU64,
     closed: AtomicU64,
     ignored: AtomicU64,
@@ -161,6 +166,8 @@ pub struct Counts {
     pub slow: u64,
     /// Lines that viewers were told to be missing.
     pub missed: u64,
+    /// Lines that a view throttle left out.
+    pub throttled: u64,
     /// Refused tokens and sockets.
     pub refused: u64,
     /// Sockets that have ended.
@@ -209,6 +216,7 @@ impl Shards {
             watches: watchers::Watches::new(threads),
             admissions: Arc::default(),
             history: history_pool::HistoryPool::start()?,
+            searches: Searches::start()?,
             counters: Counters::default(),
             latency: latency::Latency::default(),
             settings: setup.settings,
@@ -316,6 +324,11 @@ impl Shards {
         all
     }
 
+    /// The threads that search; they end with the shards.
+    pub(crate) fn searches(&self) -> &Searches {
+        &self.0.hub.searches
+    }
+
     /// Figures for metrics.
     pub fn counts(&self) -> Counts {
         let counters = &self.0.hub.counters;
@@ -326,6 +339,7 @@ impl Shards {
             deliveries: of(&counters.deliveries),
             slow: of(&counters.slow),
             missed: of(&counters.missed),
+            throttled: of(&counters.throttled),
             refused: of(&counters.refused),
             closed: of(&counters.closed),
             ignored: of(&counters.ignored),
@@ -350,6 +364,7 @@ impl Shards {
             }
         }
         self.0.hub.history.end();
+        self.0.hub.searches.end();
     }
 }
 

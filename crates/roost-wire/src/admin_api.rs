@@ -20,7 +20,7 @@
 //! GET    /api/admin/info                  PanelInfo
 //! ```
 
-use crate::{power::PowerState, remote::Pull, remote::Runtime, stats::Stats};
+use crate::{encoding::Encoding, power::PowerState, remote::Pull, remote::Runtime, stats::Stats};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -195,6 +195,9 @@ pub struct ServerSettings {
     /// Environment, all of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub env: Option<BTreeMap<String, String>>,
+    /// Encoding of what its program writes and reads, by name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<String>,
 }
 
 /// A new server.
@@ -238,6 +241,8 @@ pub struct Server {
     pub done: Option<String>,
     pub stop: Option<String>,
     pub stop_timeout: u64,
+    #[serde(default)]
+    pub encoding: Encoding,
     pub env: BTreeMap<String, String>,
     pub suspended: bool,
     /// RFC 3339.

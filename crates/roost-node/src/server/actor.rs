@@ -104,6 +104,7 @@ pub struct Installing {
 pub(super) struct Actor {
     pub(super) uuid: Uuid,
     pub(super) context: Arc<Context>,
+    pub(super) console: Arc<Console>,
     pub(super) definition: Arc<Definition>,
     /// Read by the route that shows the settings.
     pub(super) defined: watch::Sender<Arc<Definition>>,
@@ -145,6 +146,7 @@ pub(super) fn start(
 ) -> Started {
     let uuid = beginning.definition.uuid;
     let definition = Arc::new(beginning.definition);
+    console.set_encoding(definition.roost().encoding);
     let (mailbox, requests) = mpsc::channel(MAILBOX);
     let (reporter, reports) = mpsc::unbounded_channel();
     let (view, view_reader) = watch::channel(ServerView {
@@ -157,6 +159,7 @@ pub(super) fn start(
     let actor = Actor {
         uuid,
         placed: Placed::new(&context, &definition),
+        console: Arc::clone(&console),
         definition,
         defined,
         power: Power::default(),
@@ -277,6 +280,7 @@ impl Actor {
         let is_suspended = definition.settings.suspended;
         self.definition = Arc::new(definition);
         self.defined.send_replace(Arc::clone(&self.definition));
+        self.console.set_encoding(self.definition.roost().encoding);
         self.context
             .pumps
             .set_limits(self.uuid, super::registry::limits(&self.definition));

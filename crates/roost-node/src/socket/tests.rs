@@ -6,6 +6,8 @@ mod ends;
 mod lines;
 mod requests;
 mod rules;
+mod search;
 mod stand;
+mod throttle;
 mod tls;
 mod v1;

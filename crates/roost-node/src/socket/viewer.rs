@@ -6,8 +6,10 @@ use super::{
     Peer, Settings,
     frame_reader::FrameReader,
     limits::{Bucket, Permit},
+    search::Running,
     slots::Key,
     stream::Stream,
+    throttle::Shown,
 };
 use bytes::Bytes;
 use roost_console::{Audience, Cursor};
@@ -69,6 +71,8 @@ pub(super) struct Viewer {
     pub(super) begin: Option<Box<Begin>>,
     /// A page of history is being read for it.
     pub(super) is_paging: bool,
+    /// Its search that is under way.
+    pub(super) search: Option<Box<Running>>,
     pub(super) stream: Stream,
     pub(super) reader: FrameReader,
     /// Pieces of frames that the socket has not taken.
@@ -87,6 +91,10 @@ pub(super) struct Viewer {
     /// Lines were read from the journal, past which the ring's events may have gone.
     pub(super) missed_events: bool,
     pub(super) floor: Floor,
+    /// Lines before this number were asked for: they are shown whole, whatever the throttle.
+    pub(super) whole_to: u64,
+    /// Where the node has a view throttle: what it was shown.
+    pub(super) shown: Option<Box<Shown>>,
     /// Number of the latest read of history; an answer to another one is out of date.
     pub(super) read: u16,
     pub(super) is_reading: bool,
@@ -235,6 +243,7 @@ impl Viewer {
             is_v1: peer.is_v1,
             begin: None,
             is_paging: false,
+            search: None,
             stream,
             reader: FrameReader::default(),
             outbox: VecDeque::new(),
@@ -247,6 +256,8 @@ impl Viewer {
             events_from: 0,
             missed_events: false,
             floor: Floor::None,
+            whole_to: 0,
+            shown: None,
             read: 0,
             is_reading: false,
             failures: 0,

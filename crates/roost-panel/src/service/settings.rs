@@ -87,6 +87,7 @@ pub fn settings(row: &ServerRow) -> Settings {
             dir: row.dir.clone(),
             pull: row.pull,
             stop_timeout_secs: u64::try_from(row.stop_timeout).unwrap_or(0),
+            encoding: row.encoding,
             ..RoostSettings::default()
         }),
     }
@@ -266,6 +267,7 @@ mod tests {
             done: Some("Done".into()),
             stop: Some("^C".into()),
             stop_timeout: 30,
+            encoding: roost_wire::encoding::Encoding::default(),
             env: [
                 ("EMPTY".to_owned(), String::new()),
                 ("N".to_owned(), "25565".to_owned()),

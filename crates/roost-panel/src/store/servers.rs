@@ -8,6 +8,7 @@ mod reads;
 use super::{NodeRow, Result, StoreError};
 use roost_wire::{
     admin_api::Port,
+    encoding::Encoding,
     power::PowerState,
     remote::{Pull, Runtime},
 };
@@ -44,6 +45,7 @@ pub struct ServerRow {
     pub stop: Option<String>,
     pub stop_timeout: i64,
     pub env: BTreeMap<String, String>,
+    pub encoding: Encoding,
     pub suspended: bool,
     /// `None`: normal; `installing`, `install_failed` or `reinstall_failed`.
     pub status: Option<String>,
@@ -108,6 +110,7 @@ struct Raw {
     stop: Option<String>,
     stop_timeout: i64,
     env: String,
+    encoding: String,
     suspended: bool,
     status: Option<String>,
     state: Option<String>,
@@ -165,6 +168,7 @@ impl TryFrom<Raw> for ServerRow {
             stop: raw.stop,
             stop_timeout: raw.stop_timeout,
             env: json(&raw.env)?,
+            encoding: word(&raw.encoding)?,
             suspended: raw.suspended,
             status: raw.status,
             state: raw.state.as_deref().map(word).transpose()?,

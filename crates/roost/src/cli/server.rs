@@ -249,6 +249,7 @@ fn show(s: &Server) -> String {
         ("done text", or_dash(s.done.as_deref())),
         ("stop", or_dash(s.stop.as_deref())),
         ("kill timer", format!("{} s", s.stop_timeout)),
+        ("encoding", s.encoding.to_string()),
         ("since", local_time(&s.created_at)),
     ];
     if let Some(stats) = &s.stats {

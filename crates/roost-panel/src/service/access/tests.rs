@@ -42,6 +42,7 @@ fn server() -> ServerRow {
         stop: None,
         stop_timeout: 600,
         env: Default::default(),
+        encoding: Default::default(),
         suspended: false,
         status: None,
         state: None,

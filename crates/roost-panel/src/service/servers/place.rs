@@ -12,7 +12,7 @@ use crate::{
     },
     store::{NodeRow, ServerRow, UserRow},
 };
-use roost_wire::remote::Runtime;
+use roost_wire::{encoding::Encoding, remote::Runtime};
 
 use super::create::STOP_TIMEOUT;
 
@@ -124,6 +124,12 @@ fn done_otherwise(node: &str, server: &ServerRow) -> Vec<String> {
             server.stop_timeout
         ));
     }
+    if server.encoding != Encoding::Utf8 {
+        warnings.push(format!(
+            "{node} is not a Roost node: it takes what the server writes for UTF-8, not for {}.",
+            server.encoding
+        ));
+    }
     let stop = settings::stop(server.stop.as_deref());
     if let ("signal", Some(signal)) = (stop.kind.as_str(), stop.value.as_deref())
         && !SIGNALS_KNOWN.contains(&signal)
@@ -169,6 +175,7 @@ mod tests {
                 stop: stop.map(str::to_owned),
                 stop_timeout,
                 env: BTreeMap::new(),
+                encoding: Encoding::default(),
                 suspended: false,
                 status: None,
                 state: None,
