@@ -126,6 +126,12 @@ pub struct Down {
     /// Do not ask
     #[arg(long)]
     pub yes: bool,
+    /// For a unit's ExecStop: only if systemd takes the machine down; the servers are started again at the next boot
+    #[arg(long, conflicts_with_all = ["purge", "yes"])]
+    pub machine: bool,
+    /// The config.yml of a node's daemon, to stop that
+    #[arg(long, value_name = "FILE", conflicts_with = "purge")]
+    pub config: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

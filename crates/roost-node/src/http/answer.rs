@@ -47,7 +47,11 @@ impl From<Refusal> for Failure {
             Refusal::TooLong(_) | Refusal::ControlCharacter(_) | Refusal::UnknownAction => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
-            Refusal::AlreadyUp(_) | Refusal::AlreadyOffline | Refusal::Installing | Refusal::Busy(_) => {
+            Refusal::AlreadyUp(_)
+            | Refusal::AlreadyOffline
+            | Refusal::Installing
+            | Refusal::GoingDown
+            | Refusal::Busy(_) => {
                 StatusCode::CONFLICT
             }
             Refusal::NoPermission(_) => StatusCode::FORBIDDEN,

@@ -26,8 +26,11 @@ use super::{
 };
 use crate::{pump::PumpEvent, runtime::Running, socket::Filter};
 use roost_console::Console;
-use roost_wire::{close::Close, stats::Stats};
-use std::{sync::Arc, time::Duration};
+use roost_wire::{close::Close, power::PowerState, stats::Stats};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 use timers::Timers;
 use tokio::{
     sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch},
@@ -59,7 +62,9 @@ pub(super) enum Report {
     /// The panel has new settings, and who asked for them.
     Defined(Box<Definition>, Option<Reply>),
     /// It is this server's turn to be started again after the node's.
-    Restore(OwnedSemaphorePermit),
+    Turn(OwnedSemaphorePermit),
+    /// That turn has lasted long enough.
+    TurnOver,
     /// Figures of the program.
     Sample(Option<Stats>),
     /// Bytes in its directory, and when to look again.
@@ -117,7 +122,7 @@ pub(super) struct Actor {
     pub(super) launching: Option<CancellationToken>,
     /// Ends the installer that is at work.
     pub(super) installing: Option<CancellationToken>,
-    /// Held while the node's start brings this server up.
+    /// Held while this server comes up after the node's start.
     restoring: Option<OwnedSemaphorePermit>,
     /// Limits the lines on their way to the terminal.
     inputs: Arc<Semaphore>,
@@ -303,6 +308,7 @@ impl Actor {
             now: self.context.clock.now(),
             next_run: Uuid::new_v4(),
             suspended: settings.suspended || self.deleting.is_some(),
+            going_down: self.context.going_down.load(Ordering::Relaxed),
             stop_timeout_secs: self.definition.roost().stop_timeout_secs,
             crash_restart: settings.crash_detection_enabled.unwrap_or(crash.enabled),
             clean_exit_is_crash: crash.detect_clean_exit_as_crash,
@@ -328,7 +334,7 @@ impl Actor {
         if before.is_some() && self.power.phase.run() != before {
             self.run_is_over();
         }
-        if self.launching.is_none() {
+        if self.power.phase.wire() != PowerState::Starting {
             self.restoring = None;
         }
         self.show();

@@ -40,6 +40,7 @@ impl Actor {
             Effect::SendStop { run } => self.send_stop(run),
             Effect::ArmKillTimer { run, secs, warn } => self.timers.arm_kill(now, run, secs, warn),
             Effect::ArmDoneReminder { run } => self.timers.arm_done(now, run),
+            Effect::AwaitTurn => self.await_turn(),
             Effect::StartAgainAfter { ms } => self.timers.arm_start_again(now, ms),
             Effect::DisarmTimers => self.timers.disarm(),
             Effect::Kill { run } => self.kill(run),

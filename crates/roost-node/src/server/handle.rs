@@ -60,6 +60,9 @@ pub enum Refusal {
     /// Installing.
     #[error("The server is being installed: wait until the installer has ended.")]
     Installing,
+    /// The node stops all its servers.
+    #[error("The node is going down: start the server when it is up again.")]
+    GoingDown,
     /// A power action is under way.
     #[error("Another power action ({0}) is under way: wait for it, or use kill.")]
     Busy(PowerAction),
@@ -150,8 +153,8 @@ pub enum Request {
     Begin(Installing),
     /// Figures that are at most a second old.
     Figures(oneshot::Sender<Stats>),
-    /// The node stops all its servers: the server ends its own way, and nothing follows.
-    Down,
+    /// The node stops all its servers: the server ends its own way.
+    Down(Down),
     /// Ask the panel for the settings again.
     Sync {
         /// Answer.
@@ -164,6 +167,15 @@ pub enum Request {
         /// Answer.
         reply: Reply,
     },
+}
+
+/// Why a node stops all its servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Down {
+    /// Somebody wants them off: nothing follows.
+    Asked,
+    /// The machine goes down: what is up is started again when it has come up.
+    Machine,
 }
 
 /// Cheap to clone.

@@ -23,7 +23,7 @@ mod texts;
 
 pub use effect::Effect;
 pub use input::{Input, Rules};
-pub use phase::{Phase, Power, Saved, StopReason, Stopping};
+pub use phase::{Follows, Phase, Power, Saved, StopReason, Stopping};
 pub use texts::Exit;
 
 use roost_wire::power::PowerAction;
@@ -60,6 +60,7 @@ pub fn step(power: Power, input: Input, rules: &Rules) -> (Power, Vec<Effect>) {
             );
         }
         Input::Down => machine.end_for_good(StopReason::Down, rules.stop_timeout_secs),
+        Input::MachineDown => machine.machine_down(),
         Input::Launched { run, ready } => machine.launched(run, ready),
         Input::LaunchFailed { run, reason } => machine.launch_failed(run, &reason),
         Input::DoneSeen { run } => {
@@ -79,6 +80,8 @@ pub fn step(power: Power, input: Input, rules: &Rules) -> (Power, Vec<Effect>) {
         Input::Install { then_start } => machine.install(then_start),
         Input::InstallEnded { successful } => machine.install_ended(successful),
         Input::Found { run, saved, ready } => machine.found(run, saved, ready),
+        Input::Gone { saved } => machine.gone(saved),
+        Input::Turn => machine.turn(),
     }
     (machine.power, machine.effects)
 }
@@ -109,8 +112,8 @@ impl Machine<'_> {
         self.effects.push(Effect::Launch { run });
     }
 
-    fn rest(&mut self, last_exit: Option<Exit>, again: bool) {
+    fn rest(&mut self, last_exit: Option<Exit>, follows: Option<Follows>) {
         self.effects.push(Effect::DisarmTimers);
-        self.go(Phase::Offline { last_exit, again });
+        self.go(Phase::Offline { last_exit, follows });
     }
 }

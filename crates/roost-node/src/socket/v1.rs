@@ -40,7 +40,7 @@ impl Refusal {
             Self::AlreadyUp(_) | Self::AlreadyOffline => "already",
             Self::Suspended => "suspended",
             Self::Installing => "installing",
-            Self::Busy(_) => "busy",
+            Self::Busy(_) | Self::GoingDown => "busy",
             Self::TooLong(_) | Self::ControlCharacter(_) => "command",
             Self::NoPermission(_) => "permission",
             Self::UnknownAction => "action",

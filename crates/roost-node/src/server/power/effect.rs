@@ -53,6 +53,8 @@ pub enum Effect {
     Publish(PowerState),
     /// A daemon line for the console.
     Notice(String),
+    /// Report `Turn` as soon as few enough others are being started.
+    AwaitTurn,
     /// Report `StartAgain` after so many milliseconds.
     StartAgainAfter {
         /// Milliseconds.

@@ -1,6 +1,6 @@
 //! What happened to the program, the installer, the timers and the node.
 
-use super::{Effect, Exit, Machine, Phase, START_AGAIN_MS, SUSPEND_STOP_SECS, Saved, StopReason, texts};
+use super::{Effect, Exit, Follows, Machine, Phase, START_AGAIN_MS, SUSPEND_STOP_SECS, Saved, StopReason, Stopping, texts};
 use crate::server::handle::Refusal;
 use roost_wire::power::{PowerAction, PowerState};
 use uuid::Uuid;
@@ -14,6 +14,9 @@ impl Machine<'_> {
                     self.kill_live(run, stopping.why, stopping.then_start);
                 } else {
                     self.stop(run, stopping.why, self.rules.stop_timeout_secs);
+                    if !stopping.then_start {
+                        self.nothing_follows();
+                    }
                 }
             }
             // A run that nobody waits for must not go on unseen.
@@ -35,11 +38,11 @@ impl Machine<'_> {
         match self.power.phase.clone() {
             Phase::Launching { run: launching, .. } if launching == run => {
                 self.say(texts::start_failed(reason));
-                self.rest(Some(Exit::not_started(reason)), false);
+                self.rest(Some(Exit::not_started(reason)), None);
             }
             Phase::Stopping(stopping) if stopping.run == run && !stopping.live => {
                 self.say(texts::CALLED_OFF);
-                self.rest(None, false);
+                self.rest(None, self.follows_stop(&stopping));
             }
             _ => {}
         }
@@ -53,18 +56,32 @@ impl Machine<'_> {
             return self.ended_unasked(exit);
         };
         self.say(texts::ended(&exit));
-        if stopping.then_start && !self.rules.suspended {
-            self.rest(Some(exit), false);
+        self.rest(Some(exit), self.follows_stop(&stopping));
+        if stopping.then_start && stopping.why != StopReason::Machine && self.may_start() {
             self.launch(PowerAction::Restart);
-        } else {
-            self.rest(Some(exit), false);
+        }
+    }
+
+    /// What is left to be done after a stop, other than at once.
+    fn follows_stop(&self, stopping: &Stopping) -> Option<Follows> {
+        let at_boot = stopping.then_start && stopping.why == StopReason::Machine && !self.rules.suspended;
+        at_boot.then_some(Follows::Boot)
+    }
+
+    const fn may_start(&self) -> bool {
+        !self.rules.suspended && !self.rules.going_down
+    }
+
+    fn nothing_follows(&mut self) {
+        if let Phase::Stopping(stopping) = &mut self.power.phase {
+            stopping.then_start = false;
         }
     }
 
     pub(super) fn ended_unasked(&mut self, exit: Exit) {
         if exit.is_clean() && !self.rules.clean_exit_is_crash {
             self.say(texts::ended(&exit));
-            return self.rest(Some(exit), false);
+            return self.rest(Some(exit), None);
         }
         self.say(texts::crashed(&exit));
         let since = self.power.last_crash.map(|last| self.rules.now - last);
@@ -81,7 +98,7 @@ impl Machine<'_> {
             self.say(texts::STARTED_AGAIN);
             true
         };
-        self.rest(Some(exit), again);
+        self.rest(Some(exit), again.then_some(Follows::Crash));
         if again {
             self.effects.push(Effect::StartAgainAfter { ms: START_AGAIN_MS });
         }
@@ -114,7 +131,31 @@ impl Machine<'_> {
     }
 
     pub(super) fn start_again(&mut self) {
-        if matches!(self.power.phase, Phase::Offline { again: true, .. }) && !self.rules.suspended {
+        let crashed = Some(Follows::Crash);
+        if matches!(self.power.phase, Phase::Offline { follows, .. } if follows == crashed) && self.may_start()
+        {
+            self.launch(PowerAction::Start);
+        }
+    }
+
+    /// The node has come up, and the program of its last life is not there.
+    pub(super) fn gone(&mut self, saved: Saved) {
+        if !matches!(self.power.phase, Phase::Offline { .. }) {
+            return;
+        }
+        if saved.installing {
+            return self.say(texts::INSTALLER_CUT_OFF);
+        }
+        if saved.wants_start() && !self.rules.suspended {
+            self.say(texts::gone(saved));
+            self.rest(None, Some(Follows::Boot));
+            self.effects.push(Effect::AwaitTurn);
+        }
+    }
+
+    pub(super) fn turn(&mut self) {
+        let boot = Some(Follows::Boot);
+        if matches!(self.power.phase, Phase::Offline { follows, .. } if follows == boot) && self.may_start() {
             self.launch(PowerAction::Start);
         }
     }
@@ -137,7 +178,7 @@ impl Machine<'_> {
     pub(super) fn install_ended(&mut self, successful: bool) {
         if let Phase::Installing { then_start } = self.power.phase {
             self.go(Phase::default());
-            if successful && then_start && !self.rules.suspended {
+            if successful && then_start && self.may_start() {
                 self.launch(PowerAction::Start);
             }
         }
@@ -149,12 +190,12 @@ impl Machine<'_> {
         }
         match saved.state {
             PowerState::Stopping => {
-                let action = if saved.then_start {
-                    PowerAction::Restart
-                } else {
-                    PowerAction::Stop
+                let why = match (saved.machine, saved.then_start) {
+                    (true, true) => StopReason::Machine,
+                    (false, true) => StopReason::Asked(PowerAction::Restart),
+                    (_, false) => StopReason::Asked(PowerAction::Stop),
                 };
-                self.stop(run, StopReason::Asked(action), self.rules.stop_timeout_secs);
+                self.stop(run, why, self.rules.stop_timeout_secs);
             }
             PowerState::Starting => self.up(run, ready),
             // Offline: the launch was under way when the node ended, before it could be written down.

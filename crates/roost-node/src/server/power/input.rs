@@ -15,6 +15,8 @@ pub enum Input {
     Suspend,
     /// All servers of the node are stopped: it ends, whatever was to follow.
     Down,
+    /// The machine goes down: it ends, and is started again when the machine is up.
+    MachineDown,
     /// The program lives. `ready`: no `done` text is awaited.
     Launched {
         /// The run.
@@ -58,6 +60,13 @@ pub enum Input {
     },
     /// The pause after a crash is over.
     StartAgain,
+    /// The node has started and found no program.
+    Gone {
+        /// What the server did when the node last wrote it down.
+        saved: Saved,
+    },
+    /// It is this server's turn to be started after the node has come up.
+    Turn,
     /// Run the installer.
     Install {
         /// And start the server afterwards.
@@ -88,6 +97,8 @@ pub struct Rules {
     pub next_run: Uuid,
     /// Suspended by the panel.
     pub suspended: bool,
+    /// The node stops all its servers: nothing is started any more.
+    pub going_down: bool,
     /// Seconds before stop and restart turn into a kill.
     pub stop_timeout_secs: u64,
     /// Start again after a crash.

@@ -27,8 +27,8 @@ pub enum Phase {
     Offline {
         /// How the last run ended, if there was one.
         last_exit: Option<Exit>,
-        /// It crashed, and a start follows in a moment.
-        again: bool,
+        /// A start follows by itself.
+        follows: Option<Follows>,
     },
     /// The installer is at work.
     Installing {
@@ -71,6 +71,15 @@ pub struct Stopping {
     pub killed: bool,
 }
 
+/// Why a start follows by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Follows {
+    /// It crashed: in a moment.
+    Crash,
+    /// It was up when the machine went down, or was lost: as soon as the node comes up again and it is its turn.
+    Boot,
+}
+
 /// Why a server stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopReason {
@@ -82,13 +91,15 @@ pub enum StopReason {
     Suspended,
     /// All servers of the node are stopped.
     Down,
+    /// The machine goes down: a start follows when it is up again.
+    Machine,
 }
 
 impl Default for Phase {
     fn default() -> Self {
         Self::Offline {
             last_exit: None,
-            again: false,
+            follows: None,
         }
     }
 }
@@ -101,6 +112,8 @@ pub struct Saved {
     pub state: PowerState,
     /// A start was to follow.
     pub then_start: bool,
+    /// The machine went down, or was lost: that start follows when it is up again.
+    pub machine: bool,
     /// The installer was at work.
     pub installing: bool,
     /// The run, where a program lived or was being made.
@@ -158,13 +171,19 @@ impl Phase {
     /// What to write down.
     pub const fn saved(&self) -> Saved {
         let then_start = match self {
-            Self::Offline { again: flag, .. } | Self::Installing { then_start: flag } => *flag,
+            Self::Offline { follows, .. } => follows.is_some(),
+            Self::Installing { then_start } => *then_start,
             Self::Stopping(stopping) => stopping.then_start,
             _ => false,
         };
         Saved {
             state: self.wire(),
             then_start,
+            machine: match self {
+                Self::Offline { follows, .. } => matches!(follows, Some(Follows::Boot)),
+                Self::Stopping(stopping) => matches!(stopping.why, StopReason::Machine),
+                _ => false,
+            },
             installing: matches!(self, Self::Installing { .. }),
             run: self.run(),
         }

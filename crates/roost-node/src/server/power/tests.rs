@@ -14,6 +14,7 @@ fn rules() -> Rules {
         now: 1_000_000,
         next_run: NEXT,
         suspended: false,
+        going_down: false,
         stop_timeout_secs: 600,
         crash_restart: true,
         clean_exit_is_crash: true,
@@ -350,6 +351,107 @@ fn a_node_that_goes_down_takes_a_restarting_server_with_it() {
     assert_eq!(power.phase.wire(), PowerState::Offline);
 }
 
+fn stopped_with_the_machine(power: Power) -> Power {
+    step(power, Input::MachineDown, &rules()).0
+}
+
+#[test]
+fn a_machine_that_goes_down_stops_a_server_which_is_started_when_it_is_up() {
+    let (power, effects) = step(running(), Input::MachineDown, &rules());
+    assert!(effects.contains(&Effect::SendStop { run: RUN }));
+    assert!(notices(&effects).contains("The machine goes down") && notices(&effects).contains("600 seconds"));
+    let (power, effects) = step(power, ended(0), &rules());
+    assert!(!effects.iter().any(|e| matches!(e, Effect::Launch { .. })), "not now");
+    let saved = power.phase.saved();
+    assert!(saved.wants_start() && saved.machine);
+    // The next boot.
+    let (power, effects) = step(Power::default(), Input::Gone { saved }, &rules());
+    assert!(effects.contains(&Effect::AwaitTurn));
+    assert!(notices(&effects).contains("when the machine went down"));
+    assert!(power.phase.saved().wants_start(), "also if the node ends before its turn");
+    let (power, effects) = step(power, Input::Turn, &rules());
+    assert!(effects.contains(&Effect::Launch { run: NEXT }));
+    assert_eq!(power.phase.wire(), PowerState::Starting);
+}
+
+#[test]
+fn a_server_that_does_not_stop_with_the_machine_is_killed_and_started_at_the_next_boot() {
+    let power = stopped_with_the_machine(running());
+    let (power, effects) = step(power, Input::KillDue { run: RUN }, &rules());
+    assert!(effects.contains(&Effect::Kill { run: RUN }));
+    let (power, _) = step(power, ended(137), &rules());
+    assert!(power.phase.saved().wants_start());
+}
+
+#[test]
+fn what_an_operator_stopped_stays_off_when_the_machine_comes_up() {
+    let stopping = request(&running(), PowerAction::Stop).0;
+    let killed = request(&running(), PowerAction::Kill).0;
+    let typed = step(running(), Input::StopTyped, &rules()).0;
+    let down = step(running(), Input::Down, &rules()).0;
+    for power in [stopping, killed, typed, down] {
+        let (power, effects) = step(power, Input::MachineDown, &rules());
+        assert!(
+            effects.is_empty() || effects.contains(&Effect::SendStop { run: RUN }),
+            "a stop that was only typed gets a kill timer"
+        );
+        let (power, _) = step(power, ended(0), &rules());
+        assert!(!power.phase.saved().wants_start());
+        assert_eq!(stopped_with_the_machine(power.clone()), power);
+    }
+    let (power, effects) = step(
+        Power::default(),
+        Input::Gone { saved: Saved::default() },
+        &rules(),
+    );
+    assert_eq!((power, effects), (Power::default(), Vec::new()));
+}
+
+#[test]
+fn a_restart_a_crash_and_a_launch_that_the_machine_cuts_off_are_done_at_the_next_boot() {
+    let restarting = request(&running(), PowerAction::Restart).0;
+    let restarting = step(stopped_with_the_machine(restarting), ended(0), &rules());
+    assert!(!restarting.1.iter().any(|e| matches!(e, Effect::Launch { .. })));
+    let crashed = stopped_with_the_machine(step(running(), ended(1), &rules()).0);
+    assert_eq!(step(crashed.clone(), Input::StartAgain, &rules()).0, crashed);
+    let launching = request(&Power::default(), PowerAction::Start).0;
+    let called_off = Input::LaunchFailed {
+        run: NEXT,
+        reason: "called off".to_owned(),
+    };
+    let launching = step(stopped_with_the_machine(launching), called_off, &rules()).0;
+    for power in [restarting.0, crashed, launching] {
+        assert!(power.phase.saved().wants_start(), "{:?}", power.phase);
+    }
+}
+
+#[test]
+fn nothing_is_started_while_the_node_goes_down() {
+    let going_down = Rules {
+        going_down: true,
+        ..rules()
+    };
+    for action in [PowerAction::Start, PowerAction::Restart] {
+        let (_, effects) = step(Power::default(), Input::Request(action), &going_down);
+        assert_eq!(effects, [Effect::Refuse(Refusal::GoingDown)]);
+    }
+}
+
+#[test]
+fn a_start_that_waits_for_its_turn_can_be_called_off() {
+    let gone = Input::Gone {
+        saved: running().phase.saved(),
+    };
+    let (waiting, effects) = step(Power::default(), gone, &rules());
+    assert!(notices(&effects).contains("its program is gone"));
+    for action in [PowerAction::Stop, PowerAction::Kill] {
+        let (power, effects) = request(&waiting, action);
+        assert!(notices(&effects).contains("called off"));
+        assert_eq!(step(power.clone(), Input::Turn, &rules()), (power.clone(), Vec::new()));
+        assert!(!power.phase.saved().wants_start());
+    }
+}
+
 fn any_run() -> impl Strategy<Value = Uuid> {
     (1u128..4).prop_map(Uuid::from_u128)
 }
@@ -366,6 +468,8 @@ fn any_input() -> impl Strategy<Value = Input> {
         1 => Just(Input::StopTyped),
         1 => Just(Input::Suspend),
         1 => Just(Input::Down),
+        1 => Just(Input::MachineDown),
+        1 => Just(Input::Turn),
         4 => (any_run(), any::<bool>()).prop_map(|(run, ready)| Input::Launched { run, ready }),
         1 => any_run().prop_map(|run| Input::LaunchFailed { run, reason: "no".into() }),
         2 => any_run().prop_map(|run| Input::DoneSeen { run }),
@@ -443,7 +547,7 @@ proptest! {
             phase => Input::Ended { run: phase.run().unwrap_or_default(), exit: exit(137) },
         };
         let (power, effects) = step(power, end, &rules());
-        prop_assert!(matches!(power.phase, Phase::Offline { again: false, .. }), "{:?}", power.phase);
+        prop_assert!(matches!(power.phase, Phase::Offline { follows: None, .. }), "{:?}", power.phase);
         let launches = effects.iter().any(|e| matches!(e, Effect::Launch { .. }));
         prop_assert!(!launches, "nothing follows a kill");
     }

@@ -2,11 +2,12 @@
 //!
 //! When something is said is decided in the rule.
 
-use super::{KILL_WARNING_SECS, StopReason};
-use roost_wire::power::PowerAction;
+use super::{KILL_WARNING_SECS, Saved, StopReason};
+use roost_wire::power::{PowerAction, PowerState};
 use std::fmt;
 
-pub(super) const NOT_STARTED_AGAIN: &str = "The start that was to follow the crash is called off.";
+pub(super) const NOT_STARTED_AGAIN: &str = "The start that was to follow is called off.";
+pub(super) const INSTALLER_CUT_OFF: &str = "The installer was cut off when the node ended: run it again.";
 pub(super) const CALLED_OFF: &str = "The start was called off.";
 pub(super) const CRASH_RESTART_OFF: &str =
     "It is not started again: crash detection is off for this server or node.";
@@ -115,9 +116,26 @@ pub(super) fn stopping(why: StopReason, secs: u64) -> String {
         StopReason::Asked(PowerAction::Restart) => "is being restarted",
         StopReason::Suspended => "was suspended and is being stopped",
         StopReason::Down => "is being stopped with the whole node",
+        StopReason::Machine => {
+            return format!(
+                "The machine goes down: the server is being stopped, and is started when the machine is up again; if \
+                 it has not ended in {secs} seconds, it is killed."
+            );
+        }
         StopReason::Asked(_) | StopReason::Typed => "is being stopped",
     };
     format!("The server {what}; if it has not ended in {secs} seconds, it is killed.")
+}
+
+/// Why a server is started again though nobody asked.
+pub(super) fn gone(saved: Saved) -> &'static str {
+    if saved.machine {
+        "The server was up when the machine went down: it is started again, as soon as it is its turn."
+    } else if saved.state == PowerState::Offline {
+        "The server was about to be started when the node ended: it is started, as soon as it is its turn."
+    } else {
+        "The server was up when the node ended, and its program is gone: it is started again, as soon as it is its turn."
+    }
 }
 
 pub(super) fn kill_warning() -> String {
