@@ -54,7 +54,16 @@ fn texts(output: &Output) -> String {
 /// Makes a server of a shell script and starts it; gives its UUID.
 fn server(roost: &Roost, name: &str, script: &str, more: &[&str]) -> anyhow::Result<String> {
     let command = shlex(script);
-    let mut words = vec!["server", "create", name, "--command", &command, "--done", "up", "--start"];
+    let mut words = vec![
+        "server",
+        "create",
+        name,
+        "--command",
+        &command,
+        "--done",
+        "up",
+        "--start",
+    ];
     words.extend(more);
     let made = roost.json(&words)?;
     until(roost, name, "running")?;
@@ -88,7 +97,9 @@ fn until(roost: &Roost, name: &str, wanted: &str) -> Told {
 }
 
 fn pid(roost: &Roost, name: &str) -> anyhow::Result<u64> {
-    roost.json(&["server", "show", name])?["pid"].as_u64().context("no pid")
+    roost.json(&["server", "show", name])?["pid"]
+        .as_u64()
+        .context("no pid")
 }
 
 fn console(roost: &Roost, name: &str) -> anyhow::Result<String> {
@@ -180,7 +191,14 @@ fn containers_save_as_well_when_the_machine_goes_down() -> Told {
         &["--no-demo"],
         &[("ROOST_DOCKER_SOCKET", &engine.socket().to_string_lossy())],
     )?;
-    let image = ["--image", "roost-test/shell:1", "--pull", "never", "--stop", "stop"];
+    let image = [
+        "--image",
+        "roost-test/shell:1",
+        "--pull",
+        "never",
+        "--stop",
+        "stop",
+    ];
     let script = format!("cd /home/container; {SAVES}");
     let uuid = server(&roost, "saver", &script, &image)?;
     let deaf = [&image[..4], &["--stop-timeout", "3"]].concat();
@@ -200,7 +218,10 @@ fn containers_save_as_well_when_the_machine_goes_down() -> Told {
     }
     ensure!(console(&roost, "deaf")?.contains("signal 9 (SIGKILL)"));
     let told = console(&roost, "saver")?;
-    ensure!(told.contains("bye") && told.contains("when the machine went down"), "{told}");
+    ensure!(
+        told.contains("bye") && told.contains("when the machine went down"),
+        "{told}"
+    );
     drop(roost);
     Ok(())
 }
@@ -231,7 +252,11 @@ async fn a_node_alone_is_taken_down_with_its_machine_too() -> Told {
     assert_eq!(daemon.wait()?, Some(0));
     daemon.up()?;
     std::thread::sleep(Duration::from_secs(1));
-    assert_eq!(state(&roost, "far")?, "offline", "a plain `down` is an operator's");
+    assert_eq!(
+        state(&roost, "far")?,
+        "offline",
+        "a plain `down` is an operator's"
+    );
     Ok(())
 }
 
@@ -247,7 +272,10 @@ fn a_node_that_does_not_answer_is_named_when_the_machine_goes_down() -> Told {
     rustix::process::kill_process(up, rustix::process::Signal::CONT)?;
     let (code, said) = hung?;
     assert_eq!(code, 3, "{said}");
-    ensure!(said.contains("no answer") && said.contains("no stop of their own"), "{said}");
+    ensure!(
+        said.contains("no answer") && said.contains("no stop of their own"),
+        "{said}"
+    );
     ensure!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
 
     // The request may have been read after all. Killed, it answers nothing.
@@ -271,7 +299,16 @@ fn when_the_machine_was_lost_servers_that_ran_come_back_a_few_at_a_time() -> Tol
     let names: Vec<String> = (0..MANY).map(|n| format!("s{n}")).collect();
     for name in names.iter().map(String::as_str).chain(["off"]) {
         roost.json(&[
-            "server", "create", name, "--command", &command, "--done", "up", "--stop", "stop", "--start",
+            "server",
+            "create",
+            name,
+            "--command",
+            &command,
+            "--done",
+            "up",
+            "--stop",
+            "stop",
+            "--start",
         ])?;
     }
     for name in names.iter().map(String::as_str).chain(["off"]) {
@@ -285,7 +322,10 @@ fn when_the_machine_was_lost_servers_that_ran_come_back_a_few_at_a_time() -> Tol
     for name in &names {
         until(&roost, name, "running")?;
         let told = console(&roost, name)?;
-        ensure!(told.contains("its program is gone: it is started again"), "{told}");
+        ensure!(
+            told.contains("its program is gone: it is started again"),
+            "{told}"
+        );
         let times = |word: &str| -> Vec<u128> {
             told.lines()
                 .filter_map(|line| line.strip_prefix(word)?.trim().parse().ok())
@@ -296,7 +336,10 @@ fn when_the_machine_was_lost_servers_that_ran_come_back_a_few_at_a_time() -> Tol
         spans.push((begun[1], up[1]));
     }
     for (begun, _) in &spans {
-        let at_once = spans.iter().filter(|(from, to)| from <= begun && begun < to).count();
+        let at_once = spans
+            .iter()
+            .filter(|(from, to)| from <= begun && begun < to)
+            .count();
         ensure!(at_once <= AT_ONCE, "{at_once} came up at once: {spans:?}");
     }
     assert_eq!(state(&roost, "off")?, "offline");

@@ -298,6 +298,9 @@ pub struct ServerOptions {
     /// Seconds before a stop turns into a kill; 600 where nothing was said
     #[arg(long, value_name = "S")]
     pub stop_timeout: Option<u64>,
+    /// Start it again when it ends without being asked to; `on-failure` where nothing was said
+    #[arg(long, value_parser = ["never", "on-failure", "always"])]
+    pub restart: Option<String>,
     /// Environment (again for more)
     #[arg(long, value_name = "K=V")]
     pub env: Vec<String>,

@@ -233,7 +233,11 @@ async fn stop(socket: &Path, why: Why, out: Output) -> Result<(), Failure> {
     let mut body = answer.into_body();
     let mut buffer = Vec::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|e| gone(&format!("the node went away while servers were being stopped ({e})")))?;
+        let frame = frame.map_err(|e| {
+            gone(&format!(
+                "the node went away while servers were being stopped ({e})"
+            ))
+        })?;
         buffer.extend_from_slice(frame.data_ref().map_or(&[][..], |d| d));
         while let Some(end) = buffer.iter().position(|b| *b == b'\n') {
             let line: Vec<u8> = buffer.drain(..=end).collect();

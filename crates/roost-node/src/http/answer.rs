@@ -51,9 +51,7 @@ impl From<Refusal> for Failure {
             | Refusal::AlreadyOffline
             | Refusal::Installing
             | Refusal::GoingDown
-            | Refusal::Busy(_) => {
-                StatusCode::CONFLICT
-            }
+            | Refusal::Busy(_) => StatusCode::CONFLICT,
             Refusal::NoPermission(_) => StatusCode::FORBIDDEN,
             Refusal::TooMany => StatusCode::TOO_MANY_REQUESTS,
         };

@@ -21,12 +21,12 @@ use super::{
     driver::Placed,
     figures::Figures,
     handle::{Refusal, Reply, Request, ServerHandle, ServerView},
-    power::{Exit, Input, Power, Rules, Saved, step},
+    power::{AfterEnd, Input, Power, Rules, Saved, step},
     saved,
 };
 use crate::{pump::PumpEvent, runtime::Running, socket::Filter};
 use roost_console::Console;
-use roost_wire::{close::Close, power::PowerState, stats::Stats};
+use roost_wire::{close::Close, node_api::LastEnd, power::PowerState, stats::Stats};
 use std::{
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -82,6 +82,8 @@ pub(super) struct Beginning {
     pub(super) definition: Definition,
     /// What it did in the node's last life.
     pub(super) saved: Saved,
+    /// How its last run ended, if that is known.
+    pub(super) last_end: Option<LastEnd>,
     /// How the node came to it.
     pub(super) origin: Origin,
 }
@@ -114,6 +116,8 @@ pub(super) struct Actor {
     pub(super) defined: watch::Sender<Arc<Definition>>,
     pub(super) power: Power,
     pub(super) view: watch::Sender<ServerView>,
+    /// For reading the last lines of a run.
+    pub(super) console: Arc<Console>,
     pub(super) figures: Figures,
     /// Where the run that is under way lives.
     pub(super) placed: Placed,
@@ -155,6 +159,7 @@ pub(super) fn start(
     let (view, view_reader) = watch::channel(ServerView {
         suspended: definition.settings.suspended,
         not_enforced: context.runtimes.not_enforced(&definition),
+        last_end: beginning.last_end.map(Arc::new),
         ..ServerView::default()
     });
     let (defined, defined_reader) = watch::channel(Arc::clone(&definition));
@@ -166,6 +171,7 @@ pub(super) fn start(
         defined,
         power: Power::default(),
         view,
+        console: Arc::clone(&console),
         figures: Figures::default(),
         timers: Timers::default(),
         launching: None,
@@ -310,9 +316,14 @@ impl Actor {
             suspended: settings.suspended || self.deleting.is_some(),
             going_down: self.context.going_down.load(Ordering::Relaxed),
             stop_timeout_secs: self.definition.roost().stop_timeout_secs,
-            crash_restart: settings.crash_detection_enabled.unwrap_or(crash.enabled),
-            clean_exit_is_crash: crash.detect_clean_exit_as_crash,
-            crash_window_ms: i64::try_from(crash.timeout.saturating_mul(1000)).unwrap_or(i64::MAX),
+            after_end: match self.definition.roost().restart {
+                Some(policy) => AfterEnd::Policy(policy),
+                None => AfterEnd::Stock {
+                    restart: settings.crash_detection_enabled.unwrap_or(crash.enabled),
+                    clean_exit_is_crash: crash.detect_clean_exit_as_crash,
+                    window_ms: i64::try_from(crash.timeout.saturating_mul(1000)).unwrap_or(i64::MAX),
+                },
+            },
             awaited: self.definition.awaited(),
         }
     }
@@ -348,12 +359,12 @@ impl Actor {
     }
 
     fn write_down(&mut self) {
-        let saved = self.power.phase.saved();
+        let saved = self.power.saved();
         if saved == self.saved {
             return;
         }
         self.saved = saved;
-        if let Err(error) = saved::save_power(&self.context.layout, self.uuid, saved) {
+        if let Err(error) = saved::save_power(&self.context.layout, self.uuid, &self.saved) {
             tracing::error!(server = %self.uuid, %error, "what the server does can't be written down; a restart of the node may forget it");
         }
     }
@@ -363,16 +374,11 @@ impl Actor {
         let phase = &self.power.phase;
         let state = phase.wire();
         let installing = matches!(phase, super::power::Phase::Installing { .. });
-        let last_exit = match phase {
-            super::power::Phase::Offline { last_exit, .. } => last_exit.as_ref().map(Exit::sentence),
-            _ => self.view.borrow().last_exit.clone(),
-        };
         self.view.send_if_modified(|view| {
             let before = view.clone();
             view.state = state;
             view.stats.state = state;
             view.installing = installing;
-            view.last_exit = last_exit;
             *view != before
         });
     }

@@ -5,7 +5,7 @@
 
 use super::actor::Installing;
 use roost_console::Console;
-use roost_wire::{power::PowerAction, power::PowerState, stats::Stats};
+use roost_wire::{node_api::LastEnd, power::PowerAction, power::PowerState, stats::Stats};
 use std::{net::IpAddr, sync::Arc};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use uuid::Uuid;
@@ -38,8 +38,8 @@ pub struct ServerView {
     pub pid: Option<u32>,
     /// Limits that are set but not enforced, each a sentence.
     pub not_enforced: Vec<String>,
-    /// How the last run ended, one sentence.
-    pub last_exit: Option<String>,
+    /// How the last run ended.
+    pub last_end: Option<Arc<LastEnd>>,
 }
 
 /// Why something was not done. Each text stands alone and can be shown to a viewer.

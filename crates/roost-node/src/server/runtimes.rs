@@ -352,6 +352,7 @@ fn exit_of(ended: &Ended) -> Exit {
         signal: ended.signal,
         out_of_memory: ended.out_of_memory,
         note: ended.removed.then(|| "its container was removed".to_owned()),
+        ..Exit::default()
     }
 }
 

@@ -9,7 +9,7 @@ use super::{NodeRow, Result, StoreError};
 use roost_wire::{
     admin_api::Port,
     power::PowerState,
-    remote::{Pull, Runtime},
+    remote::{Pull, RestartPolicy, Runtime},
 };
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -43,6 +43,7 @@ pub struct ServerRow {
     pub done: Option<String>,
     pub stop: Option<String>,
     pub stop_timeout: i64,
+    pub restart: RestartPolicy,
     pub env: BTreeMap<String, String>,
     pub suspended: bool,
     /// `None`: normal; `installing`, `install_failed` or `reinstall_failed`.
@@ -107,6 +108,7 @@ struct Raw {
     done: Option<String>,
     stop: Option<String>,
     stop_timeout: i64,
+    restart: String,
     env: String,
     suspended: bool,
     status: Option<String>,
@@ -164,6 +166,7 @@ impl TryFrom<Raw> for ServerRow {
             done: raw.done,
             stop: raw.stop,
             stop_timeout: raw.stop_timeout,
+            restart: word(&raw.restart)?,
             env: json(&raw.env)?,
             suspended: raw.suspended,
             status: raw.status,

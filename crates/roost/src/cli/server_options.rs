@@ -4,7 +4,7 @@
 use crate::{args::ServerOptions, failure::Failure};
 use roost_wire::{
     admin_api::{Port, ServerSettings},
-    remote::Pull,
+    remote::{Pull, RestartPolicy},
 };
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -42,6 +42,11 @@ pub fn settings(options: ServerOptions) -> Result<ServerSettings, Failure> {
         done: options.done,
         stop: options.stop,
         stop_timeout: options.stop_timeout,
+        restart: options.restart.as_deref().map(|text| match text {
+            "always" => RestartPolicy::Always,
+            "never" => RestartPolicy::Never,
+            _ => RestartPolicy::OnFailure,
+        }),
         env: env.map(BTreeMap::from_iter),
     })
 }

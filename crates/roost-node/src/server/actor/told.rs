@@ -70,7 +70,7 @@ impl Actor {
 
     /// The program was looked for, first of all.
     pub(super) fn found(&mut self, found: Option<Running>) {
-        let saved = self.saved;
+        let saved = self.saved.clone();
         match found {
             Some(_) if self.power.phase.run().is_some() => {
                 tracing::warn!(server = %self.uuid, "a program of the node's last life turned up after a new one was started");

@@ -1,7 +1,7 @@
 //! What the power rule is told: what happened, and what it has to know of the server and the moment.
 
 use super::{Exit, Saved};
-use roost_wire::{clock::Millis, power::PowerAction};
+use roost_wire::{clock::Millis, power::PowerAction, remote::RestartPolicy};
 use uuid::Uuid;
 
 /// What happened.
@@ -101,12 +101,24 @@ pub struct Rules {
     pub going_down: bool,
     /// Seconds before stop and restart turn into a kill.
     pub stop_timeout_secs: u64,
-    /// Start again after a crash.
-    pub crash_restart: bool,
-    /// An exit with 0 that nobody asked for is a crash.
-    pub clean_exit_is_crash: bool,
-    /// A second crash within so many milliseconds is not followed by a start; 0 for no limit.
-    pub crash_window_ms: i64,
+    /// What follows an end that nobody asked for.
+    pub after_end: AfterEnd,
     /// The `done` texts, for people.
     pub awaited: String,
+}
+
+/// What follows an end that nobody asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AfterEnd {
+    /// The rule of stock daemons, which stock panels expect.
+    Stock {
+        /// Start again after a crash.
+        restart: bool,
+        /// An exit with 0 that nobody asked for is a crash.
+        clean_exit_is_crash: bool,
+        /// A second crash within so many milliseconds is not followed by a start; 0 for no limit.
+        window_ms: i64,
+    },
+    /// Roost's: pauses that grow, and a limit.
+    Policy(RestartPolicy),
 }

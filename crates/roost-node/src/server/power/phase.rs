@@ -2,22 +2,26 @@
 //!
 //! What follows from what is the rule's business.
 
-use roost_wire::{
-    clock::Millis,
-    power::{PowerAction, PowerState},
-};
+use roost_wire::power::{PowerAction, PowerState};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::Exit;
+use super::History;
 
 /// A server's power, whole.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Power {
     /// What it does now.
     pub phase: Phase,
-    /// When it last crashed and was started again.
-    pub last_crash: Option<Millis>,
+    /// What is remembered of its crashes.
+    pub history: History,
+}
+
+impl Power {
+    /// What to write down.
+    pub fn saved(&self) -> Saved {
+        self.phase.saved(self.history.clone())
+    }
 }
 
 /// What a server does.
@@ -25,8 +29,6 @@ pub struct Power {
 pub enum Phase {
     /// No program.
     Offline {
-        /// How the last run ended, if there was one.
-        last_exit: Option<Exit>,
         /// A start follows by itself.
         follows: Option<Follows>,
     },
@@ -41,6 +43,8 @@ pub enum Phase {
         run: Uuid,
         /// What was asked for.
         asked: PowerAction,
+        /// Nobody asked: it crashed, or the machine came up.
+        by_itself: bool,
     },
     /// The program lives; its `done` text has not been seen.
     Starting {
@@ -97,15 +101,12 @@ pub enum StopReason {
 
 impl Default for Phase {
     fn default() -> Self {
-        Self::Offline {
-            last_exit: None,
-            follows: None,
-        }
+        Self::Offline { follows: None }
     }
 }
 
 /// What is written down of a server's power, so that the node's next life can go on from it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Saved {
     /// The word on the wire.
@@ -118,11 +119,13 @@ pub struct Saved {
     pub installing: bool,
     /// The run, where a program lived or was being made.
     pub run: Option<Uuid>,
+    /// What is remembered of its crashes.
+    pub history: History,
 }
 
 impl Saved {
     /// Whether the server should be up, if its program is found to be gone.
-    pub const fn wants_start(self) -> bool {
+    pub const fn wants_start(&self) -> bool {
         match self.state {
             PowerState::Starting | PowerState::Running => true,
             PowerState::Stopping | PowerState::Offline => self.then_start,
@@ -168,10 +171,9 @@ impl Phase {
         }
     }
 
-    /// What to write down.
-    pub const fn saved(&self) -> Saved {
+    fn saved(&self, history: History) -> Saved {
         let then_start = match self {
-            Self::Offline { follows, .. } => follows.is_some(),
+            Self::Offline { follows } => follows.is_some(),
             Self::Installing { then_start } => *then_start,
             Self::Stopping(stopping) => stopping.then_start,
             _ => false,
@@ -180,12 +182,13 @@ impl Phase {
             state: self.wire(),
             then_start,
             machine: match self {
-                Self::Offline { follows, .. } => matches!(follows, Some(Follows::Boot)),
+                Self::Offline { follows } => matches!(follows, Some(Follows::Boot)),
                 Self::Stopping(stopping) => matches!(stopping.why, StopReason::Machine),
                 _ => false,
             },
             installing: matches!(self, Self::Installing { .. }),
             run: self.run(),
+            history,
         }
     }
 }

@@ -1,6 +1,8 @@
 //! What somebody asked for: start, stop, restart, kill, and the ends that nobody can refuse.
 
-use super::{Effect, Follows, KILL_AGAIN_SECS, KILL_WARNING_SECS, Machine, Phase, StopReason, Stopping, texts};
+use super::{
+    Effect, Follows, KILL_AGAIN_SECS, KILL_WARNING_SECS, Machine, Phase, StopReason, Stopping, texts,
+};
 use crate::server::handle::Refusal;
 use roost_wire::power::PowerAction;
 use uuid::Uuid;
@@ -19,15 +21,12 @@ impl Machine<'_> {
         match (self.power.phase.clone(), action) {
             (_, Kill) => self.kill(),
             (Phase::Installing { .. }, _) => return Err(Refusal::Installing),
-            (Phase::Offline { .. }, Start | Restart) => self.launch(action),
-            (
-                Phase::Offline {
-                    follows: Some(_),
-                    last_exit,
-                },
-                Stop,
-            ) => {
-                self.rest(last_exit, None);
+            (Phase::Offline { .. }, Start | Restart) => {
+                self.power.history.forget_restarts();
+                self.launch(action, false);
+            }
+            (Phase::Offline { follows: Some(_) }, Stop) => {
+                self.rest(None);
                 self.say(texts::NOT_STARTED_AGAIN);
             }
             (Phase::Offline { .. }, Stop) => return Err(Refusal::AlreadyOffline),
@@ -37,6 +36,7 @@ impl Machine<'_> {
             (Phase::Launching { asked, .. }, Restart) => return Err(Refusal::Busy(asked)),
             (Phase::Launching { run, .. }, Stop) => self.call_off(run, StopReason::Asked(Stop)),
             (Phase::Starting { run } | Phase::Running { run }, Stop | Restart) => {
+                self.power.history.forget_restarts();
                 self.stop(run, StopReason::Asked(action), self.rules.stop_timeout_secs);
             }
             (Phase::Stopping(stopping), Stop | Restart) if stopping.why == StopReason::Typed => {
@@ -49,7 +49,9 @@ impl Machine<'_> {
             (Phase::Stopping(stopping), Start | Stop | Restart) => {
                 return Err(Refusal::Busy(match stopping.why {
                     StopReason::Asked(asked) => asked,
-                    StopReason::Typed | StopReason::Suspended | StopReason::Down | StopReason::Machine => Stop,
+                    StopReason::Typed | StopReason::Suspended | StopReason::Down | StopReason::Machine => {
+                        Stop
+                    }
                 }));
             }
         }
@@ -59,9 +61,9 @@ impl Machine<'_> {
     pub(super) fn kill(&mut self) {
         let why = StopReason::Asked(PowerAction::Kill);
         match self.power.phase.clone() {
-            Phase::Offline { follows: None, .. } => {}
-            Phase::Offline { last_exit, .. } => {
-                self.rest(last_exit, None);
+            Phase::Offline { follows: None } => {}
+            Phase::Offline { .. } => {
+                self.rest(None);
                 self.say(texts::NOT_STARTED_AGAIN);
             }
             Phase::Installing { .. } => {
@@ -134,12 +136,7 @@ impl Machine<'_> {
     /// A stop that no other action can refuse, and after which nothing follows.
     pub(super) fn end_for_good(&mut self, why: StopReason, secs: u64) {
         match self.power.phase.clone() {
-            Phase::Offline { last_exit, .. } => {
-                self.power.phase = Phase::Offline {
-                    last_exit,
-                    follows: None,
-                };
-            }
+            Phase::Offline { .. } => self.power.phase = Phase::default(),
             Phase::Installing { .. } => {
                 self.power.phase = Phase::Installing { then_start: false };
                 if why == StopReason::Down {
@@ -163,11 +160,8 @@ impl Machine<'_> {
     /// Ends its own way, as after a stop that was asked for; what was up, or was to be, is started at the next boot.
     pub(super) fn machine_down(&mut self) {
         match self.power.phase.clone() {
-            Phase::Offline {
-                last_exit,
-                follows: Some(_),
-            } => self.rest(last_exit, Some(Follows::Boot)),
-            Phase::Offline { .. } => {}
+            Phase::Offline { follows: Some(_) } => self.rest(Some(Follows::Boot)),
+            Phase::Offline { follows: None } => {}
             Phase::Installing { .. } => {
                 self.power.phase = Phase::Installing { then_start: false };
                 self.effects.push(Effect::CancelInstall);

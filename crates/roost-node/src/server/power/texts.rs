@@ -2,8 +2,14 @@
 //!
 //! When something is said is decided in the rule.
 
-use super::{KILL_WARNING_SECS, Saved, StopReason};
-use roost_wire::power::{PowerAction, PowerState};
+use super::{
+    KILL_WARNING_SECS, Saved, StopReason,
+    history::{Next, RESTARTS_MAX},
+};
+use roost_wire::{
+    power::{PowerAction, PowerState},
+    remote::RestartPolicy,
+};
 use std::fmt;
 
 pub(super) const NOT_STARTED_AGAIN: &str = "The start that was to follow is called off.";
@@ -26,6 +32,8 @@ pub struct Exit {
     pub out_of_memory: bool,
     /// Why neither is known, or what went wrong; a clause such as `its keeper went away`.
     pub note: Option<String>,
+    /// It never came to live.
+    pub not_started: bool,
 }
 
 impl Exit {
@@ -33,6 +41,7 @@ impl Exit {
     pub fn not_started(reason: &str) -> Self {
         Self {
             note: Some(format!("it could not be started: {reason}")),
+            not_started: true,
             ..Self::default()
         }
     }
@@ -43,6 +52,11 @@ impl Exit {
             note: Some(note.into()),
             ..Self::default()
         }
+    }
+
+    /// Whether there was a run.
+    pub const fn is_of_a_run(&self) -> bool {
+        !self.not_started
     }
 
     /// It exited by itself and said that all is well.
@@ -94,6 +108,28 @@ pub(super) fn crashed(exit: &Exit) -> String {
     format!("The server has ended though nobody asked it to stop: {exit}.")
 }
 
+/// `It is started again in 4 s (attempt 3 of 10 within an hour); ...`
+pub(super) fn started_again(next: Next) -> String {
+    format!(
+        "It is started again in {} s (attempt {} of {RESTARTS_MAX} within an hour); stop or kill calls that off.",
+        next.pause_ms / 1000,
+        next.attempt
+    )
+}
+
+pub(super) fn too_many_starts() -> String {
+    format!(
+        "It is not started again: it was {RESTARTS_MAX} times within the last hour. Start it by hand when it can run."
+    )
+}
+
+pub(super) fn policy_says_no(policy: RestartPolicy) -> String {
+    format!(
+        "It is not started again: its restart policy is `{}`.",
+        policy.as_str()
+    )
+}
+
 pub(super) fn crash_loop(window_secs: i64) -> String {
     format!(
         "It is not started again: it had crashed within the last {window_secs} seconds. Start it by hand."
@@ -128,7 +164,7 @@ pub(super) fn stopping(why: StopReason, secs: u64) -> String {
 }
 
 /// Why a server is started again though nobody asked.
-pub(super) fn gone(saved: Saved) -> &'static str {
+pub(super) fn gone(saved: &Saved) -> &'static str {
     if saved.machine {
         "The server was up when the machine went down: it is started again, as soon as it is its turn."
     } else if saved.state == PowerState::Offline {
