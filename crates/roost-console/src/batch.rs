@@ -9,7 +9,7 @@ use crate::{
 };
 use bytes::Bytes;
 use roost_wire::clock::Millis;
-use roost_wire::{event, frame, node_api::Source, v1};
+use roost_wire::{encoding::Encoding, event, frame, node_api::Source, v1};
 use std::{
     borrow::Cow,
     ops::Range,
@@ -28,10 +28,28 @@ pub struct Batch {
     starts: Box<[u32]>,
     source: Source,
     first_seq: u64,
-    /// The name in front of the daemon's lines.
-    app: Arc<str>,
+    style: Style,
     classic: OnceLock<WireForm>,
     v1: OnceLock<Bytes>,
+}
+
+/// How bytes are shown.
+#[derive(Debug, Clone)]
+pub(crate) struct Style {
+    /// The name in front of the daemon's lines.
+    pub(crate) app: Arc<str>,
+    /// What the program's output is in.
+    pub(crate) encoding: Encoding,
+}
+
+impl Style {
+    /// What lines of `source` are in; only the program is not Roost's own or a script that writes UTF-8.
+    pub(crate) fn encoding_of(&self, source: Source) -> Encoding {
+        match source {
+            Source::Output => self.encoding,
+            Source::Daemon | Source::Install => Encoding::Utf8,
+        }
+    }
 }
 
 /// All lines in one wire form.
@@ -43,13 +61,13 @@ struct WireForm {
 }
 
 impl Batch {
-    pub(crate) fn new(buf: Bytes, starts: Vec<u32>, source: Source, first_seq: u64, app: Arc<str>) -> Self {
+    pub(crate) fn new(buf: Bytes, starts: Vec<u32>, source: Source, first_seq: u64, style: Style) -> Self {
         Self {
             buf,
             starts: starts.into(),
             source,
             first_seq,
-            app,
+            style,
             classic: OnceLock::new(),
             v1: OnceLock::new(),
         }
@@ -88,6 +106,7 @@ impl Batch {
             seq: self.first_seq + at as u64,
             time,
             bytes: &record[RECORD_LEN..segment::len_of(record)],
+            encoding: self.style.encoding_of(self.source),
             continued,
             open,
         }
@@ -209,7 +228,10 @@ impl Batch {
         let text = line.text();
         let (name, text) = match self.source {
             Source::Output => (event::CONSOLE_OUTPUT, text),
-            Source::Daemon => (event::CONSOLE_OUTPUT, event::daemon_line(&self.app, &text).into()),
+            Source::Daemon => (
+                event::CONSOLE_OUTPUT,
+                event::daemon_line(&self.style.app, &text).into(),
+            ),
             Source::Install => (event::INSTALL_OUTPUT, text),
         };
         frame::push_text_with(out, |out| event::write_json(out, name, &[&text]));
@@ -229,7 +251,11 @@ mod tests {
         }
         let (buf, mut groups) = staged.into_parts();
         let group = groups.remove(0);
-        Batch::new(buf.into(), group.starts, source, group.first_seq, "Roost".into())
+        let style = Style {
+            app: "Roost".into(),
+            encoding: Encoding::Utf8,
+        };
+        Batch::new(buf.into(), group.starts, source, group.first_seq, style)
     }
 
     #[test]

@@ -4,13 +4,16 @@
 //! exact count in its place. Who may read is not its business.
 
 use crate::{
-    batch::Batch,
+    batch::{Batch, Style},
     cursor::{Cursor, Read},
     journal::Shared,
     ring::{Entry, Ring},
 };
-use roost_wire::clock::Millis;
-use std::{io, sync::Arc};
+use roost_wire::{clock::Millis, encoding::Encoding};
+use std::{
+    io,
+    sync::{Arc, PoisonError, RwLock},
+};
 use uuid::Uuid;
 
 /// The readers' side.
@@ -18,7 +21,7 @@ use uuid::Uuid;
 pub struct Console {
     pub(crate) ring: Ring,
     pub(crate) journal: Arc<Shared>,
-    pub(crate) app: Arc<str>,
+    pub(crate) style: RwLock<Style>,
 }
 
 /// Lines that are gone.
@@ -58,6 +61,24 @@ impl Console {
         self.journal.bytes()
     }
 
+    /// What the program's output is in.
+    pub fn encoding(&self) -> Encoding {
+        self.style.read().unwrap_or_else(PoisonError::into_inner).encoding
+    }
+
+    /// Reads the program's output as this from now on, its history too. What has just been shown stays as it was for
+    /// as long as it is in memory.
+    pub fn set_encoding(&self, encoding: Encoding) {
+        self.style
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .encoding = encoding;
+    }
+
+    pub(crate) fn style(&self) -> Style {
+        self.style.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Behind the last line and event.
     pub fn tail(&self) -> Cursor {
         self.ring.tail()
@@ -86,7 +107,7 @@ impl Console {
         };
         let lines = self
             .journal
-            .lines(cursor.seq, ring_first, max_bytes.max(1), &self.app)?;
+            .lines(cursor.seq, ring_first, max_bytes.max(1), &self.style())?;
         let first = lines
             .batches
             .first()

@@ -20,6 +20,7 @@ mod line;
 mod ring;
 mod search;
 mod split;
+mod text;
 mod writer;
 
 pub use ansi::without_escapes;
@@ -31,6 +32,7 @@ pub use journal::sync::SyncJob;
 pub use line::{Line, LineJoiner};
 pub use ring::{Audience, Entry, Event};
 pub use search::{BadQuery, Budget, Case, Found, FoundLine, Query};
+pub use text::{decode, encode};
 pub use writer::Writer;
 
 use roost_wire::clock::Millis;

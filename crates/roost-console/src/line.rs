@@ -2,7 +2,8 @@
 //!
 //! Colours, wire forms and who may see a line are not its business.
 
-use roost_wire::clock::Millis;
+use crate::text;
+use roost_wire::{clock::Millis, encoding::Encoding};
 use std::borrow::Cow;
 
 /// One line of a batch.
@@ -14,6 +15,8 @@ pub struct Line<'a> {
     pub time: Millis,
     /// Raw bytes without the line end.
     pub bytes: &'a [u8],
+    /// What they are in.
+    pub encoding: Encoding,
     /// The rest of the line before.
     pub continued: bool,
     /// Not ended: its rest follows.
@@ -21,9 +24,9 @@ pub struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    /// The line as text; broken UTF-8 is replaced by U+FFFD.
+    /// The line as text; what is no character is replaced by U+FFFD.
     pub fn text(&self) -> Cow<'a, str> {
-        String::from_utf8_lossy(self.bytes)
+        text::decode(self.encoding, self.bytes)
     }
 }
 
@@ -84,6 +87,7 @@ mod tests {
             seq: 1,
             time: 0,
             bytes,
+            encoding: Encoding::Utf8,
             continued,
             open,
         }

@@ -13,10 +13,11 @@ mod page;
 
 pub use matcher::{BadQuery, Case, Query};
 
-use crate::console::Console;
+use crate::{console::Console, text};
 use page::Page;
-use roost_wire::{clock::Millis, node_api::Source};
+use roost_wire::{clock::Millis, encoding::Encoding, node_api::Source};
 use std::{
+    borrow::Cow,
     io,
     time::{Duration, Instant},
 };
@@ -63,6 +64,15 @@ pub struct FoundLine {
     pub source: Source,
     /// All pieces together, raw; at most 256 KiB.
     pub bytes: Vec<u8>,
+    /// What they are in.
+    pub encoding: Encoding,
+}
+
+impl FoundLine {
+    /// The line as text; what is no character is replaced by U+FFFD.
+    pub fn text(&self) -> Cow<'_, str> {
+        text::decode(self.encoding, &self.bytes)
+    }
 }
 
 impl Console {
@@ -76,7 +86,7 @@ impl Console {
             scanned_bytes: 0,
             done: false,
         };
-        let (mut page, mut bytes) = (Page::default(), 0);
+        let (mut page, mut bytes) = (Page::new(self.style()), 0);
         while self
             .journal
             .block_before(found.next, query.times(), BLOCK, &mut page.block)?

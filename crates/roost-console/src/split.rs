@@ -2,7 +2,7 @@
 //!
 //! A line ends at `\n`; the `\r`s straight before it go with it, any other byte stays. What is longer than the soft
 //! cap is cut into pieces: all but the last are `open`, all but the first `continued`, and put together they are the
-//! line. Cuts never part a UTF-8 character, nor `\r` from `\n`. Feeding is in two steps, so that a write that failed
+//! line. Cuts never part a character of the server's encoding, nor `\r` from `\n`. Feeding is in two steps, so that a write that failed
 //! can be tried again: [`Splitter::feed`] only looks, [`Splitter::commit`] keeps.
 //!
 //! ```text
@@ -12,7 +12,9 @@
 //! At most one cap of `\r`s is withheld; of a longer run the first ones are text. So a stream of nothing but `\r`
 //! stays bounded, and where the cuts fall never changes the line. Numbers, times and storage are not its business.
 
+use crate::text::incomplete_tail;
 use memchr::{memchr, memchr_iter};
+use roost_wire::encoding::Encoding;
 
 /// Bytes of text after which a line is cut.
 pub(crate) const SOFT_CAP: usize = 64 * 1024;
@@ -43,6 +45,8 @@ pub(crate) enum Fed {
 #[derive(Debug)]
 pub(crate) struct Splitter {
     cap: usize,
+    /// Whose characters are not parted.
+    pub(crate) encoding: Encoding,
     /// Not cut yet; its text without the withheld bytes is at most `cap` long.
     pending: Vec<u8>,
     /// Length of the run of `\r` at the end of `pending`; counted along, so that a long run is not walked again.
@@ -57,6 +61,7 @@ impl Splitter {
     pub(crate) fn new(cap: usize, continued: bool) -> Self {
         Self {
             cap,
+            encoding: Encoding::Utf8,
             pending: Vec::new(),
             trailing_cr: 0,
             continued,
@@ -95,7 +100,7 @@ impl Splitter {
             self.work.extend_from_slice(chunk);
             &self.work
         };
-        let (keep, continued) = cut(work, self.cap, self.continued, &mut emit);
+        let (keep, continued) = cut(work, self.limits(), self.continued, &mut emit);
         Fed::Cut { keep, continued }
     }
 
@@ -127,7 +132,7 @@ impl Splitter {
     pub(crate) fn partial(&self) -> Option<Piece<'_>> {
         let text = &self.pending[..self.pending.len() - self.trailing_cr.min(self.cap)];
         let end = match self.trailing_cr {
-            0 => text.len() - incomplete_tail(text),
+            0 => text.len() - incomplete_tail(self.encoding, text),
             _ => text.len(),
         };
         (end > 0).then(|| Piece {
@@ -164,6 +169,13 @@ impl Splitter {
         self.continued = false;
     }
 
+    fn limits(&self) -> Cuts {
+        Cuts {
+            cap: self.cap,
+            encoding: self.encoding,
+        }
+    }
+
     /// The run of `\r` at the end of pending text and `chunk`.
     fn run_with(&self, chunk: &[u8]) -> usize {
         match cr_run(chunk) {
@@ -173,12 +185,19 @@ impl Splitter {
     }
 }
 
+/// Where lines that are too long are cut.
+#[derive(Clone, Copy)]
+struct Cuts {
+    cap: usize,
+    encoding: Encoding,
+}
+
 /// Emits every piece of `work` that is due. Returns where the rest begins, and whether it continues a piece.
-fn cut(work: &[u8], cap: usize, continued: bool, emit: &mut impl FnMut(Piece<'_>)) -> (usize, bool) {
+fn cut(work: &[u8], limits: Cuts, continued: bool, emit: &mut impl FnMut(Piece<'_>)) -> (usize, bool) {
     let mut start = 0;
     let mut continued = continued;
     for newline in memchr_iter(b'\n', work) {
-        let text = cut_long(work, newline, cap, (&mut start, &mut continued), emit);
+        let text = cut_long(work, newline, limits, (&mut start, &mut continued), emit);
         start = newline + 1;
         emit(Piece {
             bytes: text,
@@ -188,7 +207,7 @@ fn cut(work: &[u8], cap: usize, continued: bool, emit: &mut impl FnMut(Piece<'_>
         });
         continued = false;
     }
-    cut_long(work, work.len(), cap, (&mut start, &mut continued), emit);
+    cut_long(work, work.len(), limits, (&mut start, &mut continued), emit);
     (start, continued)
 }
 
@@ -196,13 +215,13 @@ fn cut(work: &[u8], cap: usize, continued: bool, emit: &mut impl FnMut(Piece<'_>
 fn cut_long<'a>(
     work: &'a [u8],
     to: usize,
-    cap: usize,
+    Cuts { cap, encoding }: Cuts,
     (start, continued): (&mut usize, &mut bool),
     emit: &mut impl FnMut(Piece<'_>),
 ) -> &'a [u8] {
     let mut text = strip_cr(&work[*start..to], cap);
     while text.len() > cap {
-        let (piece, rest) = text.split_at(cap - incomplete_tail(&text[..cap]));
+        let (piece, rest) = text.split_at(cap - incomplete_tail(encoding, &text[..cap]));
         *start += piece.len();
         emit(Piece {
             bytes: piece,
@@ -223,23 +242,6 @@ fn strip_cr(line: &[u8], cap: usize) -> &[u8] {
 
 fn cr_run(bytes: &[u8]) -> usize {
     bytes.iter().rev().take_while(|&&b| b == b'\r').count()
-}
-
-/// How many bytes at the end (0 to 3) begin a UTF-8 character that later bytes could complete.
-fn incomplete_tail(bytes: &[u8]) -> usize {
-    for n in 1..=bytes.len().min(3) {
-        let tail = &bytes[bytes.len() - n..];
-        match tail[0] {
-            0x80..=0xBF => {}
-            0xC2..=0xF4 => {
-                let waits = matches!(std::str::from_utf8(tail),
-                    Err(e) if e.valid_up_to() == 0 && e.error_len().is_none());
-                return if waits { n } else { 0 };
-            }
-            _ => return 0,
-        }
-    }
-    0
 }
 
 #[cfg(test)]

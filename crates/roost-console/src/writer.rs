@@ -5,15 +5,19 @@
 
 use crate::{
     Limits, Position, Recovery,
-    batch::Batch,
+    batch::{Batch, Style},
     console::Console,
     journal::{self, Journal, compress::CompressJob, staged::Staged, sync::SyncJob},
     ring::{Entry, Event, Ring},
     split::{SOFT_CAP, Splitter},
 };
 use bytes::Bytes;
-use roost_wire::{clock::Millis, node_api::Source};
-use std::{io, path::Path, sync::Arc};
+use roost_wire::{clock::Millis, encoding::Encoding, node_api::Source};
+use std::{
+    io,
+    path::Path,
+    sync::{Arc, RwLock},
+};
 use uuid::Uuid;
 
 /// A longer chunk becomes several batches of about this size.
@@ -43,7 +47,10 @@ pub(crate) fn open(
     let console = Arc::new(Console {
         ring: Ring::new(limits.ring_bytes, journal.next_seq()),
         journal: Arc::clone(&journal.shared),
-        app: app.into(),
+        style: RwLock::new(Style {
+            app: app.into(),
+            encoding: Encoding::Utf8,
+        }),
     });
     let mut writer = Writer {
         splitter: Splitter::new(SOFT_CAP, opened.open),
@@ -121,6 +128,7 @@ impl Writer {
     }
 
     fn chunk(&mut self, chunk: &[u8], now: Millis) -> io::Result<usize> {
+        self.splitter.encoding = self.console.encoding();
         let bound = self.splitter.pieces_bound(chunk);
         let bytes = self.splitter.pending() + chunk.len();
         let mut staged = self.stage(now, bound, if bound == 0 { 0 } else { bytes })?;
@@ -300,14 +308,14 @@ impl Writer {
         self.journal.append(&staged)?;
         let (buf, groups) = staged.into_parts();
         let buf = Bytes::from(buf);
-        let app = &self.console.app;
+        let style = self.console.style();
         let batches = groups.into_iter().map(|group| {
             let batch = Batch::new(
                 buf.clone(),
                 group.starts,
                 group.source,
                 group.first_seq,
-                Arc::clone(app),
+                style.clone(),
             );
             Entry::Lines(Arc::new(batch))
         });

@@ -107,6 +107,11 @@ impl Node {
                 counts.slow,
             ),
             (
+                "roost_throttled_lines_total",
+                "Lines that a view throttle left out, all viewers together.",
+                counts.throttled,
+            ),
+            (
                 "roost_missed_lines_total",
                 "Lines that viewers were told to be missing.",
                 counts.missed,

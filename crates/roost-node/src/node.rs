@@ -26,10 +26,14 @@ use crate::{
         handle::{Down, Request},
         registry::Registry,
     },
-    socket::{Filter, Settings, Setup, Shards},
+    socket::{Filter, Settings, Setup, Shards, ViewThrottle},
 };
 use roost_wire::{
-    clock::Clock, close::Close, node_api::DeauthorizeUser, node_config::NodeConfig, power::PowerState,
+    clock::Clock,
+    close::Close,
+    node_api::DeauthorizeUser,
+    node_config::{NodeConfig, Throttles},
+    power::PowerState,
 };
 use std::{
     fs::File,
@@ -149,6 +153,7 @@ impl Node {
         let shards = Shards::start(Setup {
             settings: Settings {
                 log_count: u64::from(config.system.websocket_log_count),
+                throttle: view_throttle(config.throttles.as_ref()),
                 ..Settings::default()
             },
             secrets: secrets.clone(),
@@ -393,6 +398,20 @@ fn take_lock(path: &Path) -> io::Result<Option<File>> {
         Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
         Err(e) => Err(e.into()),
     }
+}
+
+/// The view throttle, where the settings have one that is on. Without lines it would show nothing at all: then it is off.
+fn view_throttle(configured: Option<&Throttles>) -> Option<ViewThrottle> {
+    let throttles = configured.filter(|t| t.enabled && t.lines > 0 && t.line_reset_interval > 0)?;
+    tracing::info!(
+        lines = throttles.lines,
+        interval_ms = throttles.line_reset_interval,
+        "viewers are shown at most so many lines an interval (`throttles`); the journal gets all"
+    );
+    Some(ViewThrottle {
+        lines: u64::from(throttles.lines),
+        interval: Duration::from_millis(throttles.line_reset_interval),
+    })
 }
 
 /// `TZ` of servers: as configured, else the node's own.

@@ -27,6 +27,7 @@ mod shard;
 mod shown;
 mod slots;
 mod stream;
+mod throttle;
 mod v1;
 mod viewer;
 mod visit;
@@ -38,6 +39,7 @@ mod tests;
 pub use audit::Recorder;
 pub use latency::{BOUNDS as LATENCY_BOUNDS, Latencies};
 pub use limits::{Permit, Settings, TooMany};
+pub use throttle::ViewThrottle;
 
 use crate::{deny::DenyList, node::Secrets, pump::Wake, server::handle::ServerHandle};
 use bytes::Bytes;
@@ -142,6 +144,7 @@ struct Counters {
     deliveries: AtomicU64,
     slow: AtomicU64,
     missed: AtomicU64,
+    throttled: AtomicU64,
     refused: AtomicU64,
     closed: AtomicU64,
     ignored: AtomicU64,
@@ -161,6 +164,8 @@ pub struct Counts {
     pub slow: u64,
     /// Lines that viewers were told to be missing.
     pub missed: u64,
+    /// Lines that a view throttle left out.
+    pub throttled: u64,
     /// Refused tokens and sockets.
     pub refused: u64,
     /// Sockets that have ended.
@@ -326,6 +331,7 @@ impl Shards {
             deliveries: of(&counters.deliveries),
             slow: of(&counters.slow),
             missed: of(&counters.missed),
+            throttled: of(&counters.throttled),
             refused: of(&counters.refused),
             closed: of(&counters.closed),
             ignored: of(&counters.ignored),

@@ -11,6 +11,8 @@
 
 #[path = "node/api.rs"]
 mod api;
+#[path = "node/encoding.rs"]
+mod encoding;
 #[path = "node/house.rs"]
 mod house;
 #[path = "node/limits.rs"]
@@ -64,6 +66,7 @@ fn main() -> ExitCode {
         limits::a_server_of_the_node_s_own_user_is_kept_out_of_its_files,
         with_panel::a_server_that_is_listed_and_asked_for_is_made_once,
         with_panel::a_node_starts_without_its_panel,
+        encoding::a_program_reads_and_writes_its_own_encoding,
         power::suspending_stops_a_server_and_keeps_it_down,
         with_panel::audit_rows_wait_for_a_panel_that_is_away,
         api::the_secret_is_replaced_without_a_gap,

@@ -21,6 +21,7 @@
 //! ```
 
 use crate::{
+    encoding::Encoding,
     node_api::LastEnd,
     power::PowerState,
     remote::{Pull, RestartPolicy, Runtime},
@@ -203,6 +204,9 @@ pub struct ServerSettings {
     /// Environment, all of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub env: Option<BTreeMap<String, String>>,
+    /// Encoding of what its program writes and reads, by name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<String>,
 }
 
 /// A new server.
@@ -248,6 +252,8 @@ pub struct Server {
     pub stop_timeout: u64,
     #[serde(default)]
     pub restart: RestartPolicy,
+    #[serde(default)]
+    pub encoding: Encoding,
     pub env: BTreeMap<String, String>,
     pub suspended: bool,
     /// RFC 3339.

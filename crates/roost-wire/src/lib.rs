@@ -12,6 +12,7 @@ pub mod admin_api;
 pub mod client_api;
 pub mod clock;
 pub mod close;
+pub mod encoding;
 pub mod event;
 pub mod frame;
 pub mod id;

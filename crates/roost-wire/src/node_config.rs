@@ -32,7 +32,7 @@ pub struct NodeConfig {
     /// Docker.
     #[serde(default)]
     pub docker: Docker,
-    /// View throttle of stock daemons.
+    /// View throttle; none where it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub throttles: Option<Throttles>,
     /// Mount sources that may be used.

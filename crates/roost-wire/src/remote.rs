@@ -1,6 +1,7 @@
 //! The remote API: what a node asks of its panel, under `/api/remote`. Shapes are those of existing panels; keys that
 //! Roost does not use are ignored, and Roost's own are optional.
 
+use crate::encoding::Encoding;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -119,6 +120,8 @@ pub struct RoostSettings {
     pub journal_bytes: u64,
     /// Days of journal kept.
     pub journal_days: u32,
+    /// What its program writes and reads.
+    pub encoding: Encoding,
 }
 
 impl Default for RoostSettings {
@@ -134,6 +137,7 @@ impl Default for RoostSettings {
             terminal: (240, 50),
             journal_bytes: 512 << 20,
             journal_days: 30,
+            encoding: Encoding::Utf8,
         }
     }
 }

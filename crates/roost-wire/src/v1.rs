@@ -210,6 +210,8 @@ pub enum Reason {
     Retention,
     /// The node can't read them from its disk.
     Disk,
+    /// The node's view throttle left them out.
+    Throttle,
     /// More of them than the client wants.
     Most,
     /// The journal is another one.
@@ -224,6 +226,7 @@ impl Reason {
         match self {
             Self::Retention => "retention",
             Self::Disk => "disk",
+            Self::Throttle => "throttle",
             Self::Most => "most",
             Self::UnknownStream => "unknown_stream",
             Self::AfterEnd => "after_end",

@@ -6,7 +6,7 @@ use anyhow::{Context, ensure};
 use roost_world::{Engine, Roost, daemon::Daemon, engine::RootFs};
 use std::{
     os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
+    path::Path,
     process::Output,
     time::{Duration, Instant},
 };

@@ -304,6 +304,9 @@ pub struct ServerOptions {
     /// Environment (again for more)
     #[arg(long, value_name = "K=V")]
     pub env: Vec<String>,
+    /// What the program writes and reads: UTF-8, GB18030, Big5, Shift_JIS, windows-1251 or windows-1252
+    #[arg(long, value_name = "NAME")]
+    pub encoding: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

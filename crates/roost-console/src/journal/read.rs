@@ -4,7 +4,7 @@
 //! and the new list is taken. What the reader has seen before, and the ring, are not its business.
 
 use super::{Segment, Shared, segment::Kind};
-use crate::batch::Batch;
+use crate::batch::{Batch, Style};
 use roost_wire::{clock::Millis, node_api::Source};
 use std::{io, sync::Arc};
 
@@ -22,8 +22,8 @@ pub(crate) struct Lines {
 impl Shared {
     /// The first lines from `from` on that there are, below `limit`: at most about `max_bytes`, and up to the next
     /// gap. If there are none, `next` is `limit`.
-    pub(crate) fn lines(&self, from: u64, limit: u64, max_bytes: usize, app: &Arc<str>) -> io::Result<Lines> {
-        let mut out = Builder::new(app);
+    pub(crate) fn lines(&self, from: u64, limit: u64, max_bytes: usize, style: &Style) -> io::Result<Lines> {
+        let mut out = Builder::new(style);
         let mut from = from;
         let mut segments = self.segments();
         while from < limit && out.bytes < max_bytes {
@@ -134,7 +134,7 @@ impl Shared {
 
 /// Makes batches of records: each of one source, without a gap, of about [`BATCH`] bytes.
 struct Builder<'a> {
-    app: &'a Arc<str>,
+    style: &'a Style,
     done: Vec<Arc<Batch>>,
     source: Source,
     first_seq: u64,
@@ -147,9 +147,9 @@ struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    fn new(app: &'a Arc<str>) -> Self {
+    fn new(style: &'a Style) -> Self {
         Self {
-            app,
+            style,
             done: Vec::new(),
             source: Source::Output,
             first_seq: 0,
@@ -183,7 +183,7 @@ impl<'a> Builder<'a> {
         }
         let buf = std::mem::take(&mut self.buf).into();
         let starts = std::mem::take(&mut self.starts);
-        let batch = Batch::new(buf, starts, self.source, self.first_seq, Arc::clone(self.app));
+        let batch = Batch::new(buf, starts, self.source, self.first_seq, self.style.clone());
         self.done.push(Arc::new(batch));
     }
 

@@ -10,9 +10,11 @@
 use super::{BLOCK, FoundLine, Query};
 use crate::{
     ansi,
+    batch::Style,
     journal::{Shared, blocks::Block, segment::Kind},
+    text,
 };
-use roost_wire::{clock::Millis, node_api::Source};
+use roost_wire::{clock::Millis, encoding::Encoding, node_api::Source};
 use std::{io, ops::Range};
 
 /// Bytes of a joined line; what is beyond is left out.
@@ -52,8 +54,9 @@ enum Current {
 }
 
 /// See the file's head. Kept from block to block for its allocations.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Page {
+    style: Style,
     pub(super) block: Block,
     pub(super) text: Vec<u8>,
     entries: Vec<Entry>,
@@ -61,6 +64,16 @@ pub(super) struct Page {
 }
 
 impl Page {
+    pub(super) fn new(style: Style) -> Self {
+        Self {
+            style,
+            block: Block::default(),
+            text: Vec::new(),
+            entries: Vec::new(),
+            joined: Vec::new(),
+        }
+    }
+
     /// Takes the lines of the block that begin before number `before`.
     pub(super) fn read(&mut self, journal: &Shared, query: &Query, before: u64) -> io::Result<()> {
         self.text.clear();
@@ -120,7 +133,7 @@ impl Page {
                 _ => Current::Between,
             };
             if is_wanted && !open {
-                ansi::strip_into(&mut self.text, bytes);
+                push_text(&mut self.text, self.style.encoding_of(source), bytes);
                 self.push(source, meta.seq, meta.time, Raw::Block(range));
             }
         }
@@ -150,7 +163,7 @@ impl Page {
     }
 
     fn push_joined(&mut self, source: Source, seq: u64, time: Millis, raw: Vec<u8>) {
-        ansi::strip_into(&mut self.text, &raw);
+        push_text(&mut self.text, self.style.encoding_of(source), &raw);
         self.push(source, seq, time, Raw::Joined(self.joined.len()));
         self.joined.push(raw);
     }
@@ -193,11 +206,20 @@ impl Page {
             seq: entry.seq,
             time: entry.time,
             source: entry.source,
+            encoding: self.style.encoding_of(entry.source),
             bytes: match &entry.raw {
                 Raw::Block(range) => self.block.buf[range.clone()].to_vec(),
                 Raw::Joined(at) => self.joined[*at].clone(),
             },
         }
+    }
+}
+
+/// What is looked for is UTF-8, so the lines are made that; most are it already, and are not looked at for it.
+fn push_text(out: &mut Vec<u8>, encoding: Encoding, raw: &[u8]) {
+    match encoding {
+        Encoding::Utf8 => ansi::strip_into(out, raw),
+        other => ansi::strip_into(out, text::decode(other, raw).as_bytes()),
     }
 }
 

@@ -209,6 +209,7 @@ fn naive(console: &Console) -> Vec<FoundLine> {
                             time: line.time,
                             source: batch.source(),
                             bytes: line.bytes.to_vec(),
+                            encoding: line.encoding,
                         }
                     }
                 };
@@ -307,4 +308,35 @@ proptest! {
         prop_assert_eq!(&found, &expected);
         prop_assert_eq!(console.search(&query, u64::MAX, &ALL).unwrap().lines, expected);
     }
+}
+
+#[test]
+fn what_is_looked_for_is_found_in_the_encoding_of_the_server() {
+    let mut bench = Bench::new();
+    bench.writer.console().set_encoding(Encoding::Gb18030);
+    for line in ["玩家 Steve 进入服务器", "\x1b[32m服务器已启动\x1b[0m", "nothing"] {
+        let raw = crate::encode(Encoding::Gb18030, line).unwrap();
+        // One byte at a time, over the seams of small pieces.
+        for byte in raw.iter().chain(b"\n") {
+            bench.output(&[*byte]);
+        }
+    }
+    let found = |query: &Query| -> Vec<String> {
+        let found = bench.writer.console().search(query, u64::MAX, &ALL).unwrap();
+        found.lines.iter().map(|line| line.text().into_owned()).collect()
+    };
+    let all = ["\x1b[32m服务器已启动\x1b[0m", "玩家 Steve 进入服务器"];
+    assert_eq!(found(&text("服务器")), all);
+    assert_eq!(found(&text("steve 进入")), all[1..]);
+    assert_eq!(
+        found(&Query::expression("^服.{4}动$", Case::Smart).unwrap()),
+        all[..1]
+    );
+    // Its raw bytes hold those of another character across two.
+    assert!(found(&text("鞣")).is_empty());
+    bench.writer.console().set_encoding(Encoding::Utf8);
+    assert!(
+        found(&text("服务器")).is_empty(),
+        "read as something else, it is something else"
+    );
 }

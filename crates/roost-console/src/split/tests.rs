@@ -204,3 +204,28 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    #[test]
+    fn characters_of_an_old_encoding_are_never_parted(
+        text in "[a-z服务器启动\u{20000}\n]{0,60}", cap in 4_usize..20, chunk in 1_usize..7, flush in any::<bool>()
+    ) {
+        let raw = crate::encode(Encoding::Gb18030, &text).unwrap();
+        let mut reader = Reader::new(cap);
+        reader.splitter.encoding = Encoding::Gb18030;
+        let mut shown = String::new();
+        let mut show = |piece: &[u8]| shown.push_str(&crate::decode(Encoding::Gb18030, piece));
+        for chunk in raw.chunks(chunk) {
+            for (bytes, _, _) in reader.feed(chunk) {
+                show(&bytes);
+            }
+            if flush && let Some(bytes) = reader.flush() {
+                show(&bytes);
+            }
+        }
+        if let Some(piece) = reader.splitter.last() {
+            show(piece.bytes);
+        }
+        prop_assert_eq!(shown, text.replace('\n', ""));
+    }
+}

@@ -44,9 +44,10 @@ impl From<Refusal> for Failure {
         let status = match refusal {
             Refusal::Suspended => StatusCode::BAD_REQUEST,
             Refusal::Offline | Refusal::Failed(_) => StatusCode::BAD_GATEWAY,
-            Refusal::TooLong(_) | Refusal::ControlCharacter(_) | Refusal::UnknownAction => {
-                StatusCode::UNPROCESSABLE_ENTITY
-            }
+            Refusal::TooLong(_)
+            | Refusal::ControlCharacter(_)
+            | Refusal::NotInEncoding(..)
+            | Refusal::UnknownAction => StatusCode::UNPROCESSABLE_ENTITY,
             Refusal::AlreadyUp(_)
             | Refusal::AlreadyOffline
             | Refusal::Installing

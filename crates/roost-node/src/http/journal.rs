@@ -164,7 +164,7 @@ fn read(console: &Console, query: &JournalQuery) -> io::Result<JournalPage> {
                     seq: line.seq,
                     time: rfc3339(line.time),
                     source: batch.source(),
-                    text: String::from_utf8_lossy(line.bytes).into_owned(),
+                    text: line.text().into_owned(),
                     continued: line.continued,
                     open: line.open,
                 });

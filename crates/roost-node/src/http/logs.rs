@@ -44,7 +44,7 @@ fn read(console: &Console, lines: u64, app: &str) -> io::Result<Vec<String>> {
         let history = console.lines(&mut cursor, PIECE)?;
         for batch in &history.batches {
             for line in batch.lines().filter(|line| (before..end).contains(&line.seq)) {
-                let text = String::from_utf8_lossy(line.bytes);
+                let text = line.text();
                 texts.push(match batch.source() {
                     Source::Daemon => daemon_line(app, &text),
                     Source::Output | Source::Install => text.into_owned(),

@@ -6,7 +6,7 @@
 use super::DoneRule;
 use regex::Regex;
 use roost_console::{Batch, Console, Cursor, Entry, LineJoiner, Read};
-use roost_wire::node_api::Source;
+use roost_wire::{encoding::Encoding, node_api::Source};
 use std::{borrow::Cow, io};
 
 /// Bytes read at a time.
@@ -59,14 +59,14 @@ impl DoneWatch {
                 Read::Entries(entries) => {
                     for entry in entries {
                         if let Entry::Lines(batch) = entry {
-                            self.take(&batch);
+                            self.take(&batch, console.encoding());
                         }
                     }
                 }
                 // The text came in one batch with more than the ring holds.
                 Read::Behind => {
                     for batch in console.history(&mut self.cursor, READ)?.batches {
-                        self.take(&batch);
+                        self.take(&batch, console.encoding());
                     }
                 }
                 Read::Empty | Read::Closed => return Ok(false),
@@ -75,7 +75,7 @@ impl DoneWatch {
         Ok(true)
     }
 
-    fn take(&mut self, batch: &Batch) {
+    fn take(&mut self, batch: &Batch, encoding: Encoding) {
         if batch.source() != Source::Output {
             return;
         }
@@ -85,11 +85,14 @@ impl DoneWatch {
                 // A prompt may never end: what it says so far counts, for plain texts.
                 None => (self.joiner.so_far().unwrap_or_default(), false),
             };
+            let text = roost_console::decode(encoding, text);
             let text = match self.strip_ansi {
-                true => roost_console::without_escapes(text),
-                false => Cow::Borrowed(text),
+                true => {
+                    let plain = roost_console::without_escapes(text.as_bytes());
+                    Cow::Owned(String::from_utf8_lossy(&plain).into_owned())
+                }
+                false => text,
             };
-            let text = String::from_utf8_lossy(&text);
             self.seen = self.texts.iter().any(|t| text.contains(t.as_str()))
                 || (whole && self.expressions.iter().any(|e| e.is_match(&text)));
             if self.seen {

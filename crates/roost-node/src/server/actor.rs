@@ -111,13 +111,12 @@ pub struct Installing {
 pub(super) struct Actor {
     pub(super) uuid: Uuid,
     pub(super) context: Arc<Context>,
+    pub(super) console: Arc<Console>,
     pub(super) definition: Arc<Definition>,
     /// Read by the route that shows the settings.
     pub(super) defined: watch::Sender<Arc<Definition>>,
     pub(super) power: Power,
     pub(super) view: watch::Sender<ServerView>,
-    /// For reading the last lines of a run.
-    pub(super) console: Arc<Console>,
     pub(super) figures: Figures,
     /// Where the run that is under way lives.
     pub(super) placed: Placed,
@@ -154,6 +153,7 @@ pub(super) fn start(
 ) -> Started {
     let uuid = beginning.definition.uuid;
     let definition = Arc::new(beginning.definition);
+    console.set_encoding(definition.roost().encoding);
     let (mailbox, requests) = mpsc::channel(MAILBOX);
     let (reporter, reports) = mpsc::unbounded_channel();
     let (view, view_reader) = watch::channel(ServerView {
@@ -288,6 +288,7 @@ impl Actor {
         let is_suspended = definition.settings.suspended;
         self.definition = Arc::new(definition);
         self.defined.send_replace(Arc::clone(&self.definition));
+        self.console.set_encoding(self.definition.roost().encoding);
         self.context
             .pumps
             .set_limits(self.uuid, super::registry::limits(&self.definition));

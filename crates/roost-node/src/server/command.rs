@@ -3,9 +3,21 @@
 //! Whether the server is up to read one is the actor's business.
 
 use super::handle::Refusal;
+use roost_wire::encoding::Encoding;
 
 /// The longest line that a terminal in line mode takes, in bytes, without its end.
 pub const LINE_MAX: usize = 4095;
+
+/// What a command is for the program: in its own encoding, with the line's end.
+pub fn line(text: &str, encoding: Encoding) -> Result<Vec<u8>, Refusal> {
+    let mut line =
+        roost_console::encode(encoding, text).map_err(|missing| Refusal::NotInEncoding(missing, encoding))?;
+    if line.len() > LINE_MAX {
+        return Err(Refusal::TooLong(line.len()));
+    }
+    line.push(b'\n');
+    Ok(line)
+}
 
 /// Checks one command. A line end or another control character could make several commands of one, or end the
 /// program; a tab is text.
@@ -31,6 +43,18 @@ mod tests {
         for text in ["", "say hi", "say\tÜmläut 漢字 🎮", &"x".repeat(LINE_MAX)] {
             assert_eq!(check(text), Ok(()), "{text:.20}");
         }
+    }
+
+    #[test]
+    fn a_program_gets_a_line_in_its_own_encoding() {
+        assert_eq!(
+            line("привет", Encoding::Windows1251),
+            Ok(b"\xef\xf0\xe8\xe2\xe5\xf2\n".to_vec())
+        );
+        assert_eq!(line("say hi", Encoding::Gb18030), Ok(b"say hi\n".to_vec()));
+        let refusal = line("say \u{1f3ae}", Encoding::Big5).unwrap_err();
+        assert_eq!(refusal, Refusal::NotInEncoding('\u{1f3ae}', Encoding::Big5));
+        assert!(refusal.to_string().contains("Big5"), "{refusal}");
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod launch;
 
 use super::{
     actor::{Actor, Installing, Report},
+    command,
     handle::ServerView,
     power::{Effect, Exit, Input},
     stop::{SIGKILL, SIGTERM, StopWith, stop_with},
@@ -156,10 +157,16 @@ impl Actor {
     }
 
     fn type_stop(&self, run: Uuid, text: &str) {
-        let written = self
-            .context
-            .pumps
-            .input(self.uuid, format!("{text}\n").into_bytes());
+        let line = match command::line(text, self.console.encoding()) {
+            Ok(line) => line,
+            Err(refusal) => {
+                tracing::warn!(server = %self.uuid, %run, reason = %refusal, "the stop command could not be typed");
+                return self.say(format!(
+                    "The stop command was not typed. {refusal} Kill works all the same."
+                ));
+            }
+        };
+        let written = self.context.pumps.input(self.uuid, line);
         let (uuid, reporter) = (self.uuid, self.reporter());
         self.job(async move {
             let failed = match written.await {

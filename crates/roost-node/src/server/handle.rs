@@ -5,7 +5,9 @@
 
 use super::actor::Installing;
 use roost_console::Console;
-use roost_wire::{node_api::LastEnd, power::PowerAction, power::PowerState, stats::Stats};
+use roost_wire::{
+    encoding::Encoding, node_api::LastEnd, power::PowerAction, power::PowerState, stats::Stats,
+};
 use std::{net::IpAddr, sync::Arc};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use uuid::Uuid;
@@ -72,6 +74,9 @@ pub enum Refusal {
     /// Control characters could make several commands of one.
     #[error("The command holds a control character (0x{0:02x}): send one line of plain text.")]
     ControlCharacter(u8),
+    /// The program's encoding lacks a character.
+    #[error("The server reads {1}, which has no `{0}`: leave the character out, or set another encoding.")]
+    NotInEncoding(char, Encoding),
     /// No such right.
     #[error("You have no permission to do this ({0}).")]
     NoPermission(&'static str),

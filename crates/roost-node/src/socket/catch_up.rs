@@ -91,7 +91,11 @@ impl Shard {
                     }
                     let unseen = usize::try_from(viewer.events_from.saturating_sub(first));
                     let shown = Shown::new(entries.to_vec(), from, unseen.unwrap_or(usize::MAX));
-                    viewer.push(shown.of(viewer.view()), self.now)?;
+                    let bytes = match self.throttle(viewer, from, viewer.cursor.seq)? {
+                        None => shown.of(viewer.view()),
+                        Some(end) => shown.of_before(viewer.view(), end),
+                    };
+                    viewer.push(bytes, self.now)?;
                 }
                 // The ring says that there is nothing, the tail says that there is: only the journal can tell.
                 Read::Empty if viewer.cursor.seq < tail.seq => return self.read_history(viewer),
@@ -188,9 +192,15 @@ impl Shard {
         }
         let mut bytes = BytesMut::new();
         let view = viewer.view();
+        let to = cursor.seq.min(tail.seq);
+        let first = history
+            .batches
+            .first()
+            .map_or(to, |batch| batch.first_seq().max(from));
+        let end = self.throttle(viewer, first.min(to), to)?.unwrap_or(tail.seq);
         for batch in &history.batches {
             if batch.source() != Source::Install || view.includes(Audience::Install) {
-                bytes.extend_from_slice(&lines_between(batch, from, tail.seq, view));
+                bytes.extend_from_slice(&lines_between(batch, from, end, view));
             }
         }
         // A read that went past the tail, into lines that the group has not flushed yet, stops there.
@@ -202,7 +212,7 @@ impl Shard {
 
 impl Shard {
     /// Lines from `from` on are missing: a number in `roost.v1`, a sentence for others.
-    fn tell_gap(
+    pub(super) fn tell_gap(
         &mut self,
         viewer: &mut Viewer,
         from: u64,

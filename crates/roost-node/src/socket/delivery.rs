@@ -122,12 +122,16 @@ impl Shard {
             self.set_live(viewer, false);
             return self.expire(viewer);
         }
-        let bytes = pass.shown.of(viewer.view());
         if viewer.has_backlog() {
             viewer.cursor = pass.before;
             self.set_live(viewer, false);
             return Ok(());
         }
+        let end = self.throttle(viewer, pass.before.seq, pass.after.seq)?;
+        let bytes = match end {
+            None => pass.shown.of(viewer.view()),
+            Some(end) => pass.shown.of_before(viewer.view(), end),
+        };
         if bytes.is_empty() {
             return Ok(());
         }

@@ -5,6 +5,7 @@
 //! part of the total is kept for owners and administrators. So neither a flood nor a user with many windows locks
 //! others out. What a viewer is told at a limit is said where the limit is asked.
 
+use super::throttle::ViewThrottle;
 use std::{
     collections::HashMap,
     net::IpAddr,
@@ -47,6 +48,8 @@ pub struct Settings {
     pub per_credential: u32,
     /// Sockets with a token in all. Default 20,000; over it close 1013.
     pub total: u32,
+    /// Lines that a viewer is shown an interval (`throttles`). Default none; over it a counted gap.
+    pub throttle: Option<ViewThrottle>,
     /// The part of `total` that only holders of `*` may use. Default 1,000.
     pub reserve: u32,
 }
@@ -69,6 +72,7 @@ impl Default for Settings {
             per_address: 2_000,
             per_credential: 500,
             total: 20_000,
+            throttle: None,
             reserve: 1_000,
         }
     }

@@ -25,6 +25,7 @@ impl Shard {
         let console = &group.handle.console;
         let start = console.next_seq().saturating_sub(self.hub.settings.log_count);
         let start = start.max(floor).max(console.first_seq());
+        viewer.asks_for_all_before(viewer.cursor.seq);
         if start < viewer.cursor.seq {
             if viewer.cursor.entry != u64::MAX {
                 viewer.events_from = viewer.events_from.max(viewer.cursor.entry);

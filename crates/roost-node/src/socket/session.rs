@@ -233,6 +233,7 @@ impl Shard {
                     self.expire(viewer)?;
                 } else {
                     self.warn_of_expiry(viewer, wall)?;
+                    self.tell_left_out(viewer)?;
                     self.keep_alive(viewer)?;
                 }
             }

@@ -51,10 +51,17 @@ impl Shown {
     /// What such a viewer sees.
     pub(super) fn of(&self, view: View) -> Bytes {
         let view = if self.is_mixed { view } else { view.of_common() };
-        self.made[view.kind()].get_or_init(|| self.make(view)).clone()
+        self.made[view.kind()]
+            .get_or_init(|| self.make(view, u64::MAX))
+            .clone()
     }
 
-    fn make(&self, view: View) -> Bytes {
+    /// What such a viewer sees where lines from number `end` on are left out.
+    pub(super) fn of_before(&self, view: View, end: u64) -> Bytes {
+        self.make(view, end)
+    }
+
+    fn make(&self, view: View, end: u64) -> Bytes {
         let before = self
             .before
             .as_ref()
@@ -62,7 +69,7 @@ impl Shown {
         let entries = self.entries.iter().enumerate();
         let entries = entries.filter(|(_, entry)| view.includes(audience(entry)));
         let entries = entries.filter_map(|(place, entry)| match entry {
-            Entry::Lines(batch) => Some(lines_between(batch, self.from, u64::MAX, view)),
+            Entry::Lines(batch) => Some(lines_between(batch, self.from, end, view)),
             Entry::Event(_) if place < self.events_from => None,
             Entry::Event(event) if view.is_v1 => Some(event.v1.clone()),
             Entry::Event(event) => Some(event.classic.clone()),

@@ -7,5 +7,6 @@ mod lines;
 mod requests;
 mod rules;
 mod stand;
+mod throttle;
 mod tls;
 mod v1;

@@ -41,7 +41,7 @@ impl Refusal {
             Self::Suspended => "suspended",
             Self::Installing => "installing",
             Self::Busy(_) | Self::GoingDown => "busy",
-            Self::TooLong(_) | Self::ControlCharacter(_) => "command",
+            Self::TooLong(_) | Self::ControlCharacter(_) | Self::NotInEncoding(..) => "command",
             Self::NoPermission(_) => "permission",
             Self::UnknownAction => "action",
             Self::TooMany => "limit",
@@ -94,6 +94,7 @@ impl Shard {
         if let Some(gap) = gap {
             viewer.send(v1::frame(v1::GAP, &[gap]), self.now)?;
         }
+        viewer.asks_for_all_before(tail);
         if start < tail {
             viewer.cursor = console.at(start);
         }

@@ -8,6 +8,7 @@ use super::{
     limits::{Bucket, Permit},
     slots::Key,
     stream::Stream,
+    throttle::Shown,
 };
 use bytes::Bytes;
 use roost_console::{Audience, Cursor};
@@ -87,6 +88,10 @@ pub(super) struct Viewer {
     /// Lines were read from the journal, past which the ring's events may have gone.
     pub(super) missed_events: bool,
     pub(super) floor: Floor,
+    /// Lines before this number were asked for: they are shown whole, whatever the throttle.
+    pub(super) whole_to: u64,
+    /// Where the node has a view throttle: what it was shown.
+    pub(super) shown: Option<Box<Shown>>,
     /// Number of the latest read of history; an answer to another one is out of date.
     pub(super) read: u16,
     pub(super) is_reading: bool,
@@ -247,6 +252,8 @@ impl Viewer {
             events_from: 0,
             missed_events: false,
             floor: Floor::None,
+            whole_to: 0,
+            shown: None,
             read: 0,
             is_reading: false,
             failures: 0,

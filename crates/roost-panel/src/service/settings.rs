@@ -89,6 +89,7 @@ pub fn settings(row: &ServerRow) -> Settings {
             pull: row.pull,
             stop_timeout_secs: u64::try_from(row.stop_timeout).unwrap_or(0),
             restart: Some(row.restart),
+            encoding: row.encoding,
             ..RoostSettings::default()
         }),
     }
@@ -269,6 +270,7 @@ mod tests {
             stop: Some("^C".into()),
             stop_timeout: 30,
             restart: RestartPolicy::OnFailure,
+            encoding: roost_wire::encoding::Encoding::default(),
             env: [
                 ("EMPTY".to_owned(), String::new()),
                 ("N".to_owned(), "25565".to_owned()),

@@ -8,6 +8,7 @@ mod reads;
 use super::{NodeRow, Result, StoreError};
 use roost_wire::{
     admin_api::Port,
+    encoding::Encoding,
     power::PowerState,
     remote::{Pull, RestartPolicy, Runtime},
 };
@@ -45,6 +46,7 @@ pub struct ServerRow {
     pub stop_timeout: i64,
     pub restart: RestartPolicy,
     pub env: BTreeMap<String, String>,
+    pub encoding: Encoding,
     pub suspended: bool,
     /// `None`: normal; `installing`, `install_failed` or `reinstall_failed`.
     pub status: Option<String>,
@@ -110,6 +112,7 @@ struct Raw {
     stop_timeout: i64,
     restart: String,
     env: String,
+    encoding: String,
     suspended: bool,
     status: Option<String>,
     state: Option<String>,
@@ -168,6 +171,7 @@ impl TryFrom<Raw> for ServerRow {
             stop_timeout: raw.stop_timeout,
             restart: word(&raw.restart)?,
             env: json(&raw.env)?,
+            encoding: word(&raw.encoding)?,
             suspended: raw.suspended,
             status: raw.status,
             state: raw.state.as_deref().map(word).transpose()?,

@@ -70,6 +70,7 @@ fn gap(gap: &Value) -> String {
     };
     let reason = gap["reason"].as_str().unwrap_or_default();
     let why = match reason {
+        "throttle" => "the node has a view throttle, and more came than it shows",
         "retention" => "the journal does not hold them any more",
         "disk" => "the node can't read them from its disk",
         "most" => "too many came meanwhile; `roost server logs` has them",

@@ -250,6 +250,7 @@ fn show(s: &Server) -> String {
         ("stop", or_dash(s.stop.as_deref())),
         ("kill timer", format!("{} s", s.stop_timeout)),
         ("restart", s.restart.as_str().to_owned()),
+        ("encoding", s.encoding.to_string()),
         ("since", local_time(&s.created_at)),
     ];
     if let Some(stats) = &s.stats {

@@ -4,6 +4,7 @@
 use crate::{args::ServerOptions, failure::Failure};
 use roost_wire::{
     admin_api::{Port, ServerSettings},
+    encoding::Encoding,
     remote::{Pull, RestartPolicy},
 };
 use std::{collections::BTreeMap, net::IpAddr};
@@ -48,6 +49,7 @@ pub fn settings(options: ServerOptions) -> Result<ServerSettings, Failure> {
             _ => RestartPolicy::OnFailure,
         }),
         env: env.map(BTreeMap::from_iter),
+        encoding: options.encoding.map(known_encoding).transpose()?,
     })
 }
 
@@ -96,6 +98,14 @@ fn port(text: &str) -> Result<Port, Failure> {
             ip: ip.to_string(),
             port,
         })
+    }
+}
+
+/// An empty text stands for the default.
+fn known_encoding(text: String) -> Result<String, Failure> {
+    match text.parse::<Encoding>() {
+        Err(error) if !text.is_empty() => Err(Failure::usage(format!("--encoding: {error}"))),
+        _ => Ok(text),
     }
 }
 

@@ -22,7 +22,7 @@ export interface Line {
   flags: number;
 }
 
-export type GapReason = 'retention' | 'disk' | 'most' | 'unknown_stream' | 'after_end';
+export type GapReason = 'retention' | 'disk' | 'throttle' | 'most' | 'unknown_stream' | 'after_end';
 
 /** Lines that are missing: `count` of them behind number `after`. */
 export interface Gap {

@@ -230,7 +230,12 @@ function lines(count: number): string {
 
 function gapMark({ count, reason }: Gap): Mark {
   const are = count === 1 ? 'is' : 'are';
-  const why = reason === 'retention' ? 'the journal does not hold them any more' : reason === 'disk' ? 'the node can’t read them from its disk' : `the node says “${reason}”`;
+  const whys: Partial<Record<typeof reason, string>> = {
+    retention: 'the journal does not hold them any more',
+    disk: 'the node can’t read them from its disk',
+    throttle: 'more came than the node’s view throttle shows',
+  };
+  const why = whys[reason] ?? `the node says “${reason}”`;
   return { kind: 'gap', label: 'Gap', text: `${lines(count)} ${are} missing here: ${why}.` };
 }
 

@@ -45,6 +45,10 @@ impl Actor {
         if let Err(refusal) = self.may_type(text) {
             return reply.send(Err(refusal));
         }
+        let line = match command::line(text, self.console.encoding()) {
+            Ok(line) => line,
+            Err(refusal) => return reply.send(Err(refusal)),
+        };
         let Ok(permit) = Arc::clone(&self.inputs).try_acquire_owned() else {
             return reply.send(Err(Refusal::TooMany));
         };
@@ -54,10 +58,7 @@ impl Actor {
             self.input_from_inside(Input::StopTyped);
         }
         self.publish_typed(by.user_name.as_deref(), text);
-        let written = self
-            .context
-            .pumps
-            .input(self.uuid, format!("{text}\n").into_bytes());
+        let written = self.context.pumps.input(self.uuid, line);
         tokio::spawn(async move {
             let _permit = permit;
             reply.send(match written.await {

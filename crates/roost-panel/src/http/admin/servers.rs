@@ -86,6 +86,7 @@ fn shape(row: ServerRow, live: live::Live, mut warnings: Vec<String>) -> Server 
         stop_timeout: row.stop_timeout.unsigned_abs(),
         restart: row.restart,
         env: row.env,
+        encoding: row.encoding,
         suspended: row.suspended,
         created_at: rfc3339(row.created_at),
         state,

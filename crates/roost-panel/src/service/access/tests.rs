@@ -43,6 +43,7 @@ fn server() -> ServerRow {
         stop_timeout: 600,
         restart: roost_wire::remote::RestartPolicy::default(),
         env: Default::default(),
+        encoding: Default::default(),
         suspended: false,
         status: None,
         state: None,

@@ -8,6 +8,7 @@ use crate::{
 };
 use roost_wire::{
     admin_api::{Port, ServerSettings},
+    encoding::Encoding,
     remote::Runtime,
 };
 use std::{collections::BTreeMap, net::IpAddr};
@@ -70,6 +71,14 @@ pub(super) fn apply(server: &mut ServerRow, given: &ServerSettings) -> Result<()
     }
     if let Some(given) = &given.ports {
         server.ports = ports(given)?;
+    }
+    if let Some(encoding) = &given.encoding {
+        server.encoding = match encoding.as_str() {
+            "" => Encoding::default(),
+            name => name
+                .parse()
+                .map_err(|e| ServiceError::Invalid(format!("encoding: {e}.")))?,
+        };
     }
     if let Some(given) = &given.env {
         server.env = environment(given)?;

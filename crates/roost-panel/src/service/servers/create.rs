@@ -13,6 +13,7 @@ use crate::{
 };
 use roost_wire::{
     admin_api::NewServer,
+    encoding::Encoding,
     id::{BadIdentifier, check_identifier, identifier_from_name},
     node_api::CreateServer,
     remote::{Pull, RestartPolicy, Runtime},
@@ -68,6 +69,7 @@ pub async fn create(app: &App, actor: &Actor, new: &NewServer) -> Result<Changed
         stop_timeout: STOP_TIMEOUT,
         restart: RestartPolicy::default(),
         env: BTreeMap::new(),
+        encoding: Encoding::default(),
         suspended: false,
         status: None,
         state: None,

@@ -12,7 +12,10 @@ use crate::{
     },
     store::{NodeRow, ServerRow, UserRow},
 };
-use roost_wire::remote::{RestartPolicy, Runtime};
+use roost_wire::{
+    encoding::Encoding,
+    remote::{RestartPolicy, Runtime},
+};
 
 use super::create::STOP_TIMEOUT;
 
@@ -130,6 +133,12 @@ fn done_otherwise(node: &str, server: &ServerRow) -> Vec<String> {
              holds there."
         ));
     }
+    if server.encoding != Encoding::Utf8 {
+        warnings.push(format!(
+            "{node} is not a Roost node: it takes what the server writes for UTF-8, not for {}.",
+            server.encoding
+        ));
+    }
     let stop = settings::stop(server.stop.as_deref());
     if let ("signal", Some(signal)) = (stop.kind.as_str(), stop.value.as_deref())
         && !SIGNALS_KNOWN.contains(&signal)
@@ -176,6 +185,7 @@ mod tests {
                 stop_timeout,
                 restart,
                 env: BTreeMap::new(),
+                encoding: Encoding::default(),
                 suspended: false,
                 status: None,
                 state: None,
