@@ -8,7 +8,7 @@ use crate::server::{
     power::{Exit, Input},
     saved,
 };
-use roost_console::{Console, without_escapes};
+use roost_console::{Console, Line, without_escapes};
 use roost_wire::{
     clock::rfc3339,
     node_api::{LastEnd, Source},
@@ -66,6 +66,12 @@ impl Actor {
     }
 }
 
+fn text_of(line: &Line<'_>) -> String {
+    let plain = without_escapes(line.bytes);
+    let bytes = plain.as_ref();
+    Line { bytes, ..*line }.text().into_owned()
+}
+
 /// The last lines that the program wrote, as text. What the ring does not have any more is left out: the history has it.
 fn last_lines(console: &Console) -> Vec<String> {
     let end = console.next_seq();
@@ -83,7 +89,7 @@ fn last_lines(console: &Console) -> Vec<String> {
             .filter(|batch| batch.source() == Source::Output)
         {
             for line in batch.lines().filter(|line| (before..end).contains(&line.seq)) {
-                let text = String::from_utf8_lossy(&without_escapes(line.bytes)).into_owned();
+                let text = text_of(&line);
                 match lines.last_mut() {
                     Some(last) if goes_on => last.push_str(&text),
                     _ => lines.push(text),
