@@ -9,6 +9,7 @@ mod guard;
 mod journal;
 mod logs;
 mod panel_orders;
+mod search;
 mod servers;
 mod sockets;
 mod system;
@@ -43,6 +44,7 @@ pub(crate) fn router(node: Node) -> Router {
         .route("/api/servers/{uuid}/commands", post(terminal::commands))
         .route("/api/servers/{uuid}/logs", get(logs::tail))
         .route("/api/servers/{uuid}/journal", get(journal::page))
+        .route("/api/servers/{uuid}/journal/search", post(search::page))
         .route("/api/servers/{uuid}/journal/erase", post(journal::erase))
         .route("/api/servers/{uuid}/ws/deny", post(panel_orders::deny_tokens))
         .route_layer(from_fn_with_state(node.clone(), guard::bearer))

@@ -20,6 +20,7 @@ pub mod node;
 pub mod pump;
 pub mod remote;
 pub mod runtime;
+mod search;
 pub mod server;
 pub mod socket;
 

@@ -22,6 +22,7 @@ mod limits;
 mod membership;
 mod presence;
 mod replay;
+mod search;
 mod session;
 mod shard;
 mod shown;
@@ -41,7 +42,7 @@ pub use latency::{BOUNDS as LATENCY_BOUNDS, Latencies};
 pub use limits::{Permit, Settings, TooMany};
 pub use throttle::ViewThrottle;
 
-use crate::{deny::DenyList, node::Secrets, pump::Wake, server::handle::ServerHandle};
+use crate::{deny::DenyList, node::Secrets, pump::Wake, search::Searches, server::handle::ServerHandle};
 use bytes::Bytes;
 use inbox::{Inbox, Post};
 use roost_wire::{
@@ -132,6 +133,7 @@ struct Hub {
     watches: watchers::Watches,
     admissions: Arc<limits::Admissions>,
     history: history_pool::HistoryPool,
+    searches: Searches,
     counters: Counters,
     latency: latency::Latency,
 }
@@ -214,6 +216,7 @@ impl Shards {
             watches: watchers::Watches::new(threads),
             admissions: Arc::default(),
             history: history_pool::HistoryPool::start()?,
+            searches: Searches::start()?,
             counters: Counters::default(),
             latency: latency::Latency::default(),
             settings: setup.settings,
@@ -321,6 +324,11 @@ impl Shards {
         all
     }
 
+    /// The threads that search; they end with the shards.
+    pub(crate) fn searches(&self) -> &Searches {
+        &self.0.hub.searches
+    }
+
     /// Figures for metrics.
     pub fn counts(&self) -> Counts {
         let counters = &self.0.hub.counters;
@@ -356,6 +364,7 @@ impl Shards {
             }
         }
         self.0.hub.history.end();
+        self.0.hub.searches.end();
     }
 }
 

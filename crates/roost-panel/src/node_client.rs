@@ -17,7 +17,7 @@ use preflight::Flights;
 use roost_wire::admin_api::{EraseRequest, Erased};
 use roost_wire::node_api::{
     CommandRequest, CreateServer, DeauthorizeUser, DenyRequest, HEADER_SEQ, HEADER_STREAM, JournalPage,
-    JournalQuery, PowerRequest, ServerDetail, SocketInfo, SocketList, SystemInfo,
+    JournalQuery, PowerRequest, SearchPage, SearchQuery, ServerDetail, SocketInfo, SocketList, SystemInfo,
 };
 use roost_wire::power::PowerAction;
 use serde::Serialize;
@@ -188,6 +188,19 @@ impl NodeClient {
                 Err(other) => return Err(other),
             }
         }
+    }
+
+    /// Found lines of the journal (Roost's node only).
+    pub async fn search(
+        &self,
+        target: &NodeTarget,
+        server: Uuid,
+        query: &SearchQuery,
+    ) -> Result<SearchPage, NodeError> {
+        let path = format!("/api/servers/{server}/journal/search");
+        let response = self.post(target, &path, query).await?;
+        let body = answer::read(response, PAGE_MAX).await?;
+        answer::json(&body)
     }
 
     /// Erases what the console showed before `before`, in milliseconds since the epoch (Roost's node only).

@@ -146,6 +146,46 @@ pub struct JournalQuery {
     pub since: Option<i64>,
 }
 
+/// Body of `POST /api/servers/{uuid}/journal/search`: all of it may be missing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SearchQuery {
+    /// Lines with this text; without it, every line.
+    pub text: Option<String>,
+    /// In its place: lines in which this regular expression is found.
+    pub regex: Option<String>,
+    /// Capitals matter.
+    pub case: bool,
+    /// Only lines from this time on (milliseconds since the epoch).
+    pub since: Option<Millis>,
+    /// Only lines up to this time, with it.
+    pub until: Option<Millis>,
+    /// Only lines of this source.
+    pub source: Option<Source>,
+    /// Only lines before this number.
+    pub before: Option<u64>,
+    /// At most this many lines (1 to 1,000, default 100).
+    pub lines: Option<u32>,
+    /// Where the reader's history begins, if not at the beginning.
+    pub history_from: Option<Millis>,
+    /// The reader may see the installer's lines.
+    pub install: bool,
+}
+
+/// Its answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SearchPage {
+    /// The journal.
+    pub stream: Uuid,
+    /// All that matches from this number on (and before [`SearchQuery::before`]) is in `data`. Ask with `before` set to
+    /// this to go on,
+    pub from: u64,
+    /// unless nothing is left to look through.
+    pub begin: bool,
+    /// The lines, newest first, whole.
+    pub data: Vec<JournalLine>,
+}
+
 /// Where a line came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

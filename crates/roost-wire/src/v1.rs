@@ -21,6 +21,8 @@ pub const ACCEPTED: &str = "accepted";
 pub const REFUSED: &str = "refused";
 /// Older lines that were asked for.
 pub const PAGE: &str = "page";
+/// Lines that were looked for.
+pub const FOUND: &str = "found";
 /// Who watches.
 pub const PRESENCE: &str = "presence";
 /// Who typed what.
@@ -37,6 +39,8 @@ pub const LAST_MAX: u64 = 10_000;
 pub const MOST_DEFAULT: u64 = 5_000;
 /// Lines of a page: where nothing is said, and at most.
 pub const PAGE_LINES: (u64, u64) = (200, 1_000);
+/// Found lines of an answer to a search: where nothing is said, and at most.
+pub const FOUND_LINES: (u64, u64) = (100, 500);
 /// Bytes of a request's name.
 pub const NAME_MAX: usize = 64;
 
@@ -71,19 +75,60 @@ pub enum Request {
     Command(String, Option<Value>),
     /// `set state`.
     State(String, Option<Value>),
-    /// `send page`: so many lines before a number.
+    /// `send page`: so many lines before or behind a number.
     Page {
         /// The number.
-        before: u64,
+        place: Place,
         /// How many.
         lines: u64,
         /// The request's name.
         name: Option<Value>,
     },
+    /// `send search`.
+    Search(Box<Search>, Option<Value>),
+    /// `cancel search`.
+    CancelSearch,
     /// `send stats`.
     Stats,
     /// Any other name: ignored and counted.
     Unknown,
+}
+
+/// Where a page is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Lines before this number.
+    Before(u64),
+    /// Lines behind this number.
+    After(u64),
+}
+
+/// What is looked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pattern {
+    /// A text; an empty one is in every line.
+    Text(String),
+    /// A regular expression.
+    Regex(String),
+}
+
+/// `send search`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Search {
+    /// What is looked for.
+    pub pattern: Pattern,
+    /// `A` is not `a`.
+    pub is_exact: bool,
+    /// Only lines from this time on.
+    pub since: Option<Millis>,
+    /// Only lines up to this time, with it.
+    pub until: Option<Millis>,
+    /// Only lines of this source.
+    pub source: Option<Source>,
+    /// Only lines before this number.
+    pub before: Option<u64>,
+    /// Found lines in the answer.
+    pub most: u64,
 }
 
 /// A request that can't be read; the sentence says what it has to look like.
@@ -113,8 +158,22 @@ struct RawBegin {
 
 #[derive(Deserialize)]
 struct RawPage {
-    before: u64,
+    before: Option<u64>,
+    after: Option<u64>,
     lines: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct RawSearch {
+    text: Option<String>,
+    regex: Option<String>,
+    #[serde(default)]
+    case: bool,
+    since: Option<Millis>,
+    until: Option<Millis>,
+    source: Option<Source>,
+    before: Option<u64>,
+    most: Option<u64>,
 }
 
 impl Request {
@@ -136,17 +195,9 @@ impl Request {
                     "set state: the first argument is start, stop, restart or kill.",
                 ),
             }),
-            "send page" => named(second).and_then(|name| match serde_json::from_value::<RawPage>(first) {
-                Ok(page) => Ok(Self::Page {
-                    before: page.before,
-                    lines: page.lines.unwrap_or(PAGE_LINES.0).clamp(1, PAGE_LINES.1),
-                    name,
-                }),
-                Err(_) => bad(
-                    name,
-                    "send page: the first argument is {\"before\": NUMBER, \"lines\": COUNT}.",
-                ),
-            }),
+            "send page" => named(second).and_then(|name| page(first, name)),
+            "send search" => named(second).and_then(|name| search(first, name)),
+            "cancel search" => Ok(Self::CancelSearch),
             "send stats" => Ok(Self::Stats),
             _ => Ok(Self::Unknown),
         })
@@ -167,6 +218,59 @@ fn named(value: Value) -> Result<Option<Value>, BadRequest> {
             "A request's name is a number, or a text of at most 64 bytes.",
         ),
     }
+}
+
+fn page(wanted: Value, name: Option<Value>) -> Result<Request, BadRequest> {
+    let raw: Option<RawPage> = serde_json::from_value(wanted).ok();
+    let place = match raw {
+        Some(RawPage {
+            before: Some(before),
+            after: None,
+            ..
+        }) => Place::Before(before),
+        Some(RawPage {
+            before: None,
+            after: Some(after),
+            ..
+        }) => Place::After(after),
+        _ => {
+            return bad(
+                name,
+                "send page: the first argument is {\"before\": NUMBER, \"lines\": COUNT}, or `after` in place of `before`.",
+            );
+        }
+    };
+    let lines = raw.and_then(|raw| raw.lines).unwrap_or(PAGE_LINES.0);
+    Ok(Request::Page {
+        place,
+        lines: lines.clamp(1, PAGE_LINES.1),
+        name,
+    })
+}
+
+fn search(wanted: Value, name: Option<Value>) -> Result<Request, BadRequest> {
+    let Ok(raw) = serde_json::from_value::<RawSearch>(wanted) else {
+        return bad(
+            name,
+            "send search: the first argument is {\"text\": TEXT} or {\"regex\": TEXT}, with \"case\" (true or false), \"since\" and \
+             \"until\" (milliseconds), \"source\" (output, daemon or install), \"before\" (a number) and \"most\" (a count) as wanted.",
+        );
+    };
+    let pattern = match (raw.text, raw.regex) {
+        (text, None) => Pattern::Text(text.unwrap_or_default()),
+        (None, Some(expression)) => Pattern::Regex(expression),
+        (Some(_), Some(_)) => return bad(name, "send search: give `text` or `regex`, not both."),
+    };
+    let search = Search {
+        pattern,
+        is_exact: raw.case,
+        since: raw.since,
+        until: raw.until,
+        source: raw.source,
+        before: raw.before,
+        most: raw.most.unwrap_or(FOUND_LINES.0).clamp(1, FOUND_LINES.1),
+    };
+    Ok(Request::Search(Box::new(search), name))
 }
 
 fn auth(token: Value, begin: Value) -> Result<Request, BadRequest> {
@@ -352,7 +456,7 @@ mod tests {
         assert_eq!(
             parse(r#"{"event":"send page","args":[{"before":9,"lines":5000},"p"]}"#),
             Ok(Request::Page {
-                before: 9,
+                place: Place::Before(9),
                 lines: 1_000,
                 name: Some(json!("p"))
             })
@@ -362,10 +466,57 @@ mod tests {
     }
 
     #[test]
+    fn a_search_is_read_with_what_it_leaves_out() {
+        let search = |text: &str| match parse(&format!(r#"{{"event":"send search","args":[{text},"s"]}}"#)) {
+            Ok(Request::Search(search, name)) => {
+                assert_eq!(name, Some(json!("s")));
+                Ok(*search)
+            }
+            Err(bad) => Err(bad.reason),
+            other => panic!("{other:?}"),
+        };
+        let plain = Search {
+            pattern: Pattern::Text("a".into()),
+            is_exact: false,
+            since: None,
+            until: None,
+            source: None,
+            before: None,
+            most: 100,
+        };
+        assert_eq!(search(r#"{"text":"a"}"#), Ok(plain.clone()));
+        let all =
+            r#"{"regex":"a","case":true,"since":1,"until":2,"source":"install","before":9,"most":9999}"#;
+        let wanted = Search {
+            pattern: Pattern::Regex("a".into()),
+            is_exact: true,
+            since: Some(1),
+            until: Some(2),
+            source: Some(Source::Install),
+            before: Some(9),
+            most: 500,
+        };
+        assert_eq!(search(all), Ok(wanted));
+        assert!(
+            search(r#"{"text":"a","regex":"a"}"#)
+                .unwrap_err()
+                .contains("not both")
+        );
+        assert!(
+            search(r#"{"text":"a","source":"moon"}"#)
+                .unwrap_err()
+                .contains("daemon")
+        );
+        assert!(search("7").is_err());
+        assert_eq!(parse(r#"{"event":"cancel search"}"#), Ok(Request::CancelSearch));
+    }
+
+    #[test]
     fn a_request_that_can_t_be_read_says_how_it_has_to_look() {
         let error = parse(r#"{"event":"send page","args":[{"lines":5},"p"]}"#).unwrap_err();
         assert_eq!(error.name, Some(json!("p")));
         assert!(error.reason.contains("before"));
+        assert!(parse(r#"{"event":"send page","args":[{"before":5,"after":5}]}"#).is_err());
         let error = parse(r#"{"event":"send command","args":["x",{"a":1}]}"#).unwrap_err();
         assert_eq!(error.name, None);
         let long = "x".repeat(65);

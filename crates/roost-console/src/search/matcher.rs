@@ -3,11 +3,18 @@
 //! A text is found by one pass over a whole page. An expression is compiled to an automaton of bounded size, that looks
 //! at each byte once: it cannot run away. Reading pages is not its business.
 
-use super::page::{JOINED, Page};
+use super::{
+    FoundLine,
+    page::{JOINED, Page},
+};
+use crate::ansi;
 use memchr::memmem::Finder;
 use regex::bytes::{Regex, RegexBuilder};
 use roost_wire::{clock::Millis, node_api::Source};
-use std::{fmt, ops::RangeInclusive};
+use std::{
+    fmt,
+    ops::{Range, RangeInclusive},
+};
 
 /// Bytes of a text or an expression.
 const LONGEST: usize = 1000;
@@ -56,6 +63,7 @@ pub struct Query {
     matcher: Matcher,
     within: RangeInclusive<Millis>,
     source: Option<Source>,
+    left_out: Option<Source>,
 }
 
 impl Query {
@@ -64,6 +72,7 @@ impl Query {
             matcher,
             within: Millis::MIN..=Millis::MAX,
             source: None,
+            left_out: None,
         }
     }
 
@@ -105,12 +114,37 @@ impl Query {
         self
     }
 
+    /// No line of this source.
+    #[must_use]
+    pub fn without(mut self, source: Source) -> Self {
+        self.left_out = Some(source);
+        self
+    }
+
+    /// A found line's text without escape sequences, and where in it is what was looked for.
+    pub fn place_in(&self, line: &FoundLine) -> (Vec<u8>, Range<usize>) {
+        let text = ansi::without_escapes(&line.bytes).into_owned();
+        let found = |finder: &Finder<'_>, text: &[u8]| {
+            let len = finder.needle().len();
+            finder.find(text).map(|at| at..at + len)
+        };
+        let place = match &self.matcher {
+            Matcher::All => None,
+            Matcher::Text(finder) => found(finder, &text),
+            Matcher::Lowercase(finder) => found(finder, &text.to_ascii_lowercase()),
+            Matcher::Expression(expression, tried) => expression
+                .find(&text[..text.len().min(*tried)])
+                .map(|found| found.range()),
+        };
+        (text, place.unwrap_or_default())
+    }
+
     pub(super) fn times(&self) -> &RangeInclusive<Millis> {
         &self.within
     }
 
     pub(super) fn wants_source(&self, source: Source) -> bool {
-        self.source.is_none_or(|wanted| wanted == source)
+        self.left_out != Some(source) && self.source.is_none_or(|wanted| wanted == source)
     }
 
     /// The page's text is to be in lowercase.
@@ -167,11 +201,35 @@ fn compile(expression: &str, ignored: bool) -> Result<Matcher, BadQuery> {
         match regex {
             Ok(regex) => return Ok(Matcher::Expression(regex, tried)),
             Err(regex::Error::CompiledTooBig(_)) => {}
-            Err(e) => return Err(BadQuery(format!("That is no regular expression: {e}"))),
+            Err(_) => return Err(mistake(expression)),
         }
     }
     Err(BadQuery(
         "That expression is too large: use fewer or smaller repetitions, or `(?-u)` for plain ASCII classes."
             .to_owned(),
+    ))
+}
+
+/// Where and why an expression can't be read, on one line.
+fn mistake(expression: &str) -> BadQuery {
+    let parsed = regex_syntax::ParserBuilder::new()
+        .utf8(false)
+        .nest_limit(50)
+        .build()
+        .parse(expression);
+    let (why, place) = match &parsed {
+        Err(regex_syntax::Error::Parse(e)) => (e.kind().to_string(), Some(e.span().start.offset)),
+        Err(regex_syntax::Error::Translate(e)) => (e.kind().to_string(), Some(e.span().start.offset)),
+        _ => ("it can't be compiled".to_owned(), None),
+    };
+    let (before, rest) = match place {
+        Some(place) => expression.split_at_checked(place).unwrap_or((expression, "")),
+        None => return BadQuery(format!("That is no regular expression: {why}.")),
+    };
+    let number = before.chars().count() + 1;
+    let near: String = rest.chars().take(10).collect();
+    BadQuery(format!(
+        "That is no regular expression: at character {number} (`{near}`), {why}. A `\\` before a character stands for that \
+         character itself."
     ))
 }

@@ -153,7 +153,9 @@ impl Shard {
             v1::Request::Stats => self.send_stats(viewer),
             v1::Request::Command(text, name) => self.command(viewer, text, name),
             v1::Request::State(word, name) => self.set_state(viewer, &word, name),
-            v1::Request::Page { before, lines, name } => self.send_page(viewer, before, lines, name),
+            v1::Request::Page { place, lines, name } => self.send_page(viewer, place, lines, name),
+            v1::Request::Search(search, name) => self.send_search(viewer, &search, name),
+            v1::Request::CancelSearch => self.cancel_search(viewer, "You have cancelled it."),
             v1::Request::Unknown | v1::Request::Auth(..) => {
                 self.ignore();
                 Ok(())

@@ -2,14 +2,17 @@
 //! when the shard may be asleep.
 //!
 //! Bounded by its senders: an adoption holds a permit, a server is listed once until it was looked at, figures replace
-//! older ones, and a viewer has at most one piece of history under way. What a post does is the shard's business.
+//! older ones, and a viewer has at most one piece of history, one page and one search under way. What a post does is the shard's business.
 
 use super::{
     Filter, Peer, Upgraded,
     slots::Key,
     v1::{Answer, Page},
 };
-use crate::server::handle::ServerHandle;
+use crate::{
+    search::{self, Stop},
+    server::handle::ServerHandle,
+};
 use bytes::Bytes;
 use roost_console::{Cursor, History};
 use roost_wire::{clock::Millis, close::Close, node_api::SocketInfo};
@@ -37,6 +40,12 @@ pub(super) enum Post {
         key: Key,
         name: Option<Value>,
         result: io::Result<Page>,
+    },
+    /// What a search of this viewer found.
+    Found {
+        key: Key,
+        of: Stop,
+        result: io::Result<search::Page<Value>>,
     },
     /// A piece of history, for a read that began under this number.
     History {

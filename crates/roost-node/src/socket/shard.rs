@@ -246,6 +246,9 @@ impl Shard {
                 Post::Page { key, name, result } => {
                     self.turn(key, |shard, viewer| shard.page_came(viewer, name, result));
                 }
+                Post::Found { key, of, result } => {
+                    self.turn(key, |shard, viewer| shard.found(viewer, &of, result));
+                }
                 Post::History { key, read, result } => {
                     self.turn(key, |shard, viewer| shard.history_came(viewer, read, result));
                 }

@@ -6,6 +6,7 @@ mod ends;
 mod lines;
 mod requests;
 mod rules;
+mod search;
 mod stand;
 mod throttle;
 mod tls;

@@ -6,16 +6,20 @@ use super::{
     Ended,
     history_pool::{Job, Task},
     shard::Shard,
-    viewer::{Floor, Mode, Viewer},
+    viewer::{Mode, Viewer},
 };
 use crate::server::handle::Refusal;
 use roost_console::{Batch, Console};
 use roost_wire::{
     node_api::Source,
-    v1::{self, BadRequest, Begin, Reason},
+    v1::{self, BadRequest, Begin, Place, Reason},
 };
 use serde_json::{Value, json};
-use std::{io, sync::Arc, sync::atomic::Ordering};
+use std::{
+    collections::VecDeque,
+    io,
+    sync::{Arc, atomic::Ordering},
+};
 
 /// Bytes of lines after which a page is cut, at its older end.
 const PAGE_BYTES: usize = 256 << 10;
@@ -155,17 +159,13 @@ impl Shard {
     pub(super) fn send_page(
         &mut self,
         viewer: &mut Viewer,
-        before: u64,
+        place: Place,
         lines: u64,
         name: Option<Value>,
     ) -> Result<(), Ended> {
-        let floor = match viewer.floor {
-            Floor::None => 1,
-            Floor::Seq(seq) => seq.max(1),
-            Floor::At(_) | Floor::Asked(_) => {
-                let text = "Where your history begins is not known yet: try again.";
-                return self.refuse(viewer, name, "busy", text);
-            }
+        let Some(floor) = viewer.floor_if_known() else {
+            let text = "Where your history begins is not known yet: try again.";
+            return self.refuse(viewer, name, "busy", text);
         };
         if viewer.is_paging {
             let text = "Another page is being read: ask again when it has come.";
@@ -182,7 +182,7 @@ impl Shard {
                 key: viewer.key,
                 name,
                 wanted: PageWanted {
-                    before,
+                    place,
                     lines,
                     floor,
                     sees_install: viewer.rights().sees_install,
@@ -219,8 +219,8 @@ impl Shard {
 /// Which page.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PageWanted {
-    /// Lines before this number,
-    before: u64,
+    /// Lines before or behind this number,
+    place: Place,
     /// at most so many,
     lines: u64,
     /// and none before this one.
@@ -232,7 +232,11 @@ pub(super) struct PageWanted {
 #[derive(Debug)]
 pub(super) struct Page {
     from: u64,
+    /// Behind its last line.
+    next: u64,
     is_begin: bool,
+    /// Nothing stands behind it yet.
+    is_end: bool,
     gap: Option<Value>,
     /// JSON.
     blocks: Vec<u8>,
@@ -241,11 +245,11 @@ pub(super) struct Page {
 impl Page {
     fn frame(&self, name: &Value) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.blocks.len() + 256);
-        let (from, begin) = (self.from, self.is_begin);
+        let (from, next, begin, end) = (self.from, self.next, self.is_begin, self.is_end);
         let gap = self.gap.clone().unwrap_or_default();
         roost_wire::frame::push_text_with(&mut out, |out| {
             let head = format!(
-                "{{\"event\":\"{}\",\"args\":[{name},{{\"from\":{from},\"begin\":{begin},\"gap\":{gap},\"blocks\":[",
+                "{{\"event\":\"{}\",\"args\":[{name},{{\"from\":{from},\"next\":{next},\"begin\":{begin},\"end\":{end},\"gap\":{gap},\"blocks\":[",
                 v1::PAGE
             );
             out.extend_from_slice(head.as_bytes());
@@ -261,35 +265,34 @@ impl PageWanted {
     pub(super) fn read(&self, console: &Console) -> io::Result<Page> {
         let (first, next) = (console.first_seq(), console.next_seq());
         let begin = self.floor.max(first).min(next);
-        let to = self.before.clamp(begin, next);
-        let start = to.saturating_sub(self.lines).max(begin);
-        let mut parts: std::collections::VecDeque<(Arc<Batch>, u64, u64)> = std::collections::VecDeque::new();
-        let (mut from, mut bytes) = (start, 0);
+        let (start, to) = match self.place {
+            Place::Before(before) => {
+                let to = before.clamp(begin, next);
+                (to.saturating_sub(self.lines).max(begin), to)
+            }
+            Place::After(after) => {
+                let start = after.saturating_add(1).clamp(begin, next);
+                (start, start.saturating_add(self.lines).min(next))
+            }
+        };
+        let is_forward = matches!(self.place, Place::After(_));
+        let mut parts = Parts::new();
+        let (mut from, mut end, mut bytes) = (start, to, 0);
         let mut cursor = console.at(start);
-        while cursor.seq < to {
+        while cursor.seq < end {
             let at = cursor.seq;
             for batch in console.lines(&mut cursor, PIECE_BYTES)?.batches {
-                let (batch_from, batch_to) = (batch.first_seq().max(at), batch.end_seq().min(to));
+                let (batch_from, batch_to) = (batch.first_seq().max(at), batch.end_seq().min(end));
                 if batch_from < batch_to {
                     bytes += weight(&batch, batch_from, batch_to);
                     parts.push_back((batch, batch_from, batch_to));
                 }
             }
-            // The newest lines stay: the reader comes from behind.
-            while bytes > PAGE_BYTES {
-                let Some((batch, batch_from, batch_to)) = parts.pop_front() else {
-                    break;
-                };
-                let mut line = batch_from;
-                while line < batch_to && bytes > PAGE_BYTES && (line + 1 < batch_to || !parts.is_empty()) {
-                    bytes -= weight(&batch, line, line + 1);
-                    line += 1;
-                }
-                from = line;
-                if line < batch_to {
-                    parts.push_front((batch, line, batch_to));
-                    break;
-                }
+            // The lines next to the reader stay, and one in any case.
+            if is_forward {
+                end = cut_newer(&mut parts, &mut bytes).unwrap_or(end);
+            } else {
+                from = cut_older(&mut parts, &mut bytes).unwrap_or(from);
             }
             if cursor.seq <= at {
                 break;
@@ -307,16 +310,62 @@ impl PageWanted {
         }
         // What retention has taken meanwhile is missing as well.
         let begin = self.floor.max(console.first_seq()).min(next);
-        let from = from.max(begin).min(to.max(begin));
+        let from = from.max(begin).min(end.max(begin));
         let is_begin = from <= begin;
-        let gone = begin.saturating_sub(self.floor);
+        let missing_from = match self.place {
+            Place::Before(_) => self.floor,
+            Place::After(after) => self.floor.max(after.saturating_add(1)),
+        };
+        let gone = begin.saturating_sub(missing_from);
         Ok(Page {
             from,
+            next: end.max(from),
             is_begin,
-            gap: (is_begin && gone > 0).then(|| v1::gap(self.floor - 1, Some(gone), Reason::Retention)),
+            is_end: end >= next,
+            gap: (is_begin && gone > 0).then(|| v1::gap(missing_from - 1, Some(gone), Reason::Retention)),
             blocks,
         })
     }
+}
+
+type Parts = VecDeque<(Arc<Batch>, u64, u64)>;
+
+/// Takes the oldest lines away until a page's bytes are kept; where it begins then.
+fn cut_older(parts: &mut Parts, bytes: &mut usize) -> Option<u64> {
+    let mut from = None;
+    while *bytes > PAGE_BYTES {
+        let (batch, batch_from, batch_to) = parts.pop_front()?;
+        let mut line = batch_from;
+        while line < batch_to && *bytes > PAGE_BYTES && (line + 1 < batch_to || !parts.is_empty()) {
+            *bytes -= weight(&batch, line, line + 1);
+            line += 1;
+        }
+        from = Some(line);
+        if line < batch_to {
+            parts.push_front((batch, line, batch_to));
+            break;
+        }
+    }
+    from
+}
+
+/// The same with the newest lines; where the page ends then.
+fn cut_newer(parts: &mut Parts, bytes: &mut usize) -> Option<u64> {
+    let mut end = None;
+    while *bytes > PAGE_BYTES {
+        let (batch, batch_from, batch_to) = parts.pop_back()?;
+        let mut line = batch_to;
+        while line > batch_from && *bytes > PAGE_BYTES && (line - 1 > batch_from || !parts.is_empty()) {
+            *bytes -= weight(&batch, line - 1, line);
+            line -= 1;
+        }
+        end = Some(line);
+        if line > batch_from {
+            parts.push_back((batch, batch_from, line));
+            break;
+        }
+    }
+    end
 }
 
 /// Bytes of lines, and what stands around them on the wire.

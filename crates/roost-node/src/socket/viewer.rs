@@ -6,6 +6,7 @@ use super::{
     Peer, Settings,
     frame_reader::FrameReader,
     limits::{Bucket, Permit},
+    search::Running,
     slots::Key,
     stream::Stream,
     throttle::Shown,
@@ -70,6 +71,8 @@ pub(super) struct Viewer {
     pub(super) begin: Option<Box<Begin>>,
     /// A page of history is being read for it.
     pub(super) is_paging: bool,
+    /// Its search that is under way.
+    pub(super) search: Option<Box<Running>>,
     pub(super) stream: Stream,
     pub(super) reader: FrameReader,
     /// Pieces of frames that the socket has not taken.
@@ -240,6 +243,7 @@ impl Viewer {
             is_v1: peer.is_v1,
             begin: None,
             is_paging: false,
+            search: None,
             stream,
             reader: FrameReader::default(),
             outbox: VecDeque::new(),

@@ -53,6 +53,32 @@ pub async fn a_server_is_made_started_typed_at_read_and_stopped() {
         place("killed") < place("bye") && place("bye") < place("exit code 0"),
         "{texts:?}"
     );
+    let search = async |body: Value| {
+        let request = house.request("POST", &path(uuid, "/journal/search"));
+        request.bearer_auth(TOKEN).json(&body).send().await.unwrap()
+    };
+    let found: Value = search(json!({"text": "GOT SAY"})).await.json().await.unwrap();
+    assert_eq!(
+        (
+            &found["data"][0]["text"],
+            &found["data"][0]["source"],
+            &found["begin"]
+        ),
+        (&json!("got say hi"), &json!("output"), &json!(true))
+    );
+    let none: Value = search(json!({"regex": "^GOT SAY", "case": true}))
+        .await
+        .json()
+        .await
+        .unwrap();
+    assert_eq!(none["data"], json!([]));
+    let refused = search(json!({"regex": "got [say"})).await;
+    assert_eq!(refused.status(), 422);
+    let refused: Value = refused.json().await.unwrap();
+    assert!(
+        refused["error"].as_str().unwrap().contains("character 5"),
+        "{refused}"
+    );
     let logs = house.get(&path(uuid, "/logs?size=2")).await;
     assert_eq!(
         logs["data"].as_array().unwrap().len(),

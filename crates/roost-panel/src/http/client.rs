@@ -49,4 +49,5 @@ pub fn routes() -> Router<App> {
         .route("/api/client/servers/{server}/power", post(power::act))
         .route("/api/client/servers/{server}/command", post(command::send))
         .route("/api/client/servers/{server}/logs", get(logs::read))
+        .route("/api/client/servers/{server}/logs/search", get(logs::search))
 }

@@ -226,7 +226,10 @@ fn pages_lead_back_through_all_history() {
     assert_eq!(all_pages(&mut viewer, 8, 3), (numbered(1, 7), Value::Null));
     viewer.ask("send page", &json!([{"before": 1}, 2]));
     let page = viewer.until_v1("page").remove(1);
-    assert_eq!(page, json!({"from": 1, "begin": true, "gap": null, "blocks": []}));
+    assert_eq!(
+        page,
+        json!({"from": 1, "next": 1, "begin": true, "end": false, "gap": null, "blocks": []})
+    );
 }
 
 #[test]
@@ -252,6 +255,65 @@ fn a_page_of_long_lines_is_cut_at_its_older_end() {
     assert_eq!(
         all.iter().map(|(seq, _)| *seq).collect::<Vec<_>>(),
         (1..=30).collect::<Vec<_>>()
+    );
+}
+
+/// All lines that pages give, from a number to the end; gaps are given to `gap`.
+fn all_pages_on(viewer: &mut Client, from: u64, lines: u64, mut gap: impl FnMut(&Value)) -> Vec<Line> {
+    let (mut all, mut after) = (Vec::new(), from);
+    loop {
+        viewer.ask("send page", &json!([{"after": after, "lines": lines}, "p"]));
+        let page = viewer.until_v1("page").remove(1);
+        all.extend(page["blocks"].as_array().unwrap().iter().flat_map(in_block));
+        if !page["gap"].is_null() {
+            gap(&page["gap"]);
+        }
+        after = page["next"].as_u64().unwrap() - 1;
+        if page["end"] == true {
+            return all;
+        }
+    }
+}
+
+#[test]
+fn pages_lead_on_again_to_the_newest_line() {
+    let mut stand = Stand::with_limits(|_| (), |limits| limits.ring_bytes = 4_000);
+    print(&mut stand, 1, 1_000);
+    for n in 1_001..=1_030 {
+        stand.print(&format!("line {n}{}\n", " ".repeat(30_000)));
+    }
+    print(&mut stand, 1_031, 2_000);
+    let mut viewer = stand.join_v1(&stand.token(), &Value::Null);
+    for (from, lines) in [(0, 300), (1_960, 7), (1_998, 1_000), (2_000, 5), (1 << 40, 5)] {
+        let all = all_pages_on(&mut viewer, from, lines, no_gap);
+        let all: Vec<_> = all
+            .into_iter()
+            .map(|(seq, text)| (seq, text.trim_end().to_owned()))
+            .collect();
+        assert_eq!(all, numbered(from.min(2_000) + 1, 2_000));
+    }
+}
+
+#[test]
+fn pages_that_lead_on_count_what_is_gone() {
+    let mut stand = Stand::with_limits(
+        |_| (),
+        |limits| {
+            limits.journal_bytes = 200_000;
+            limits.ring_bytes = 4_000;
+        },
+    );
+    print(&mut stand, 1, 9_000);
+    stand.writer.sync().unwrap();
+    stand.writer.enforce_limits(stand.clock_now()).unwrap();
+    let first = stand.handle.console.first_seq();
+    let mut viewer = stand.join_v1(&stand.token(), &Value::Null);
+    let mut gaps = Vec::new();
+    let lines = all_pages_on(&mut viewer, 5, 1_000, |gap| gaps.push(gap.clone()));
+    assert_eq!(lines, numbered(first, 9_000));
+    assert_eq!(
+        gaps,
+        [json!({"after": 5, "count": first - 6, "reason": "retention"})]
     );
 }
 

@@ -3,7 +3,7 @@
 //!
 //! Without `after` the last `lines` (1 to 10,000, default 100). `before` pages back. `stream` names the journal that a
 //! number belongs to. `wait` (0 to 30) waits for a first line. A subuser's lines begin at his grant, unless he holds
-//! `console.history`.
+//! `console.history`. `GET .../logs/search` looks for lines, within the same bounds.
 
 use super::{node_problem, query::Asked};
 use crate::{
@@ -16,7 +16,7 @@ use axum::{
     extract::{FromRequestParts, State},
 };
 use http::request::Parts;
-use roost_wire::node_api::{JournalPage, JournalQuery, Source};
+use roost_wire::node_api::{JournalPage, JournalQuery, SearchPage, SearchQuery, Source};
 
 /// The handler.
 pub async fn read(
@@ -45,24 +45,13 @@ pub async fn read(
         ));
     }
     let target = node_problem::target(&app, &allowed)?;
-    let mut page = match app
+    let page = app
         .node_client
         .journal(&target, allowed.server.uuid, &query)
-        .await
-    {
+        .await;
+    let mut page = match page {
         Ok(page) => page,
-        Err(NodeError::UnknownServer { .. }) => {
-            // Either the server is not there, or the daemon has no such route.
-            return Err(match app.node_client.server(&target, allowed.server.uuid).await {
-                Ok(_) => ApiError::new(
-                    501,
-                    "This server's node is not Roost's: it keeps no journal to read from. Its console shows what the daemon \
-                     still has: open it in the browser or with `roost attach`.",
-                ),
-                Err(error) => node_problem::problem(&allowed, &error),
-            });
-        }
-        Err(error) => return Err(node_problem::problem(&allowed, &error)),
+        Err(error) => return Err(problem(&app, &allowed, &error).await),
     };
     if query.wait.is_some_and(|seconds| seconds > 0) {
         still_allowed(&app, parts, &allowed).await?;
@@ -71,6 +60,71 @@ pub async fn read(
         page.data.retain(|line| line.source != Source::Install);
     }
     Ok(Json(page))
+}
+
+/// `GET .../logs/search`: lines that match, newest first.
+pub async fn search(
+    State(app): State<App>,
+    allowed: Allowed<OpenConsole>,
+    asked: Asked,
+) -> Result<Json<SearchPage>, ApiError> {
+    allowed.require_not_suspended()?;
+    let text = |name: &str| asked.get(name).map(str::to_owned);
+    let source = match asked.get("source").filter(|word| !word.is_empty()) {
+        None => None,
+        Some("output") => Some(Source::Output),
+        Some("daemon") => Some(Source::Daemon),
+        Some("install") => Some(Source::Install),
+        Some(_) => {
+            return Err(ApiError::new(
+                400,
+                "`source` in the address must be output, daemon or install.",
+            ));
+        }
+    };
+    let query = SearchQuery {
+        text: text("text"),
+        regex: text("regex"),
+        case: asked.parsed("case", "true or false")?.unwrap_or_default(),
+        since: asked.parsed("since", "a time in milliseconds since 1970")?,
+        until: asked.parsed("until", "a time in milliseconds since 1970")?,
+        source,
+        before: asked.parsed("before", "a sequence number")?,
+        lines: asked.parsed("lines", "a number from 1 to 1000")?,
+        history_from: allowed.access.history_from,
+        install: allowed.access.rights.sees_install(),
+    };
+    if query.text.is_some() && query.regex.is_some() {
+        return Err(ApiError::new(400, "Give `text` or `regex`, not both."));
+    }
+    if source == Some(Source::Install) && !query.install {
+        return Err(ApiError::new(403, "You may not see the installer's output."));
+    }
+    let target = node_problem::target(&app, &allowed)?;
+    match app.node_client.search(&target, allowed.server.uuid, &query).await {
+        Ok(page) => Ok(Json(page)),
+        Err(error) => Err(problem(&app, &allowed, &error).await),
+    }
+}
+
+/// Why the journal can't be read.
+async fn problem(app: &App, allowed: &Allowed<OpenConsole>, error: &NodeError) -> ApiError {
+    let NodeError::UnknownServer { .. } = error else {
+        return node_problem::problem(allowed, error);
+    };
+    // Either the server is not there, or the daemon has no such route.
+    let target = match node_problem::target(app, allowed) {
+        Ok(target) => target,
+        Err(error) => return error,
+    };
+    match app.node_client.server(&target, allowed.server.uuid).await {
+        Ok(_) => ApiError::new(
+            501,
+            "This server's node is not Roost's: it keeps no journal to read from. Its console shows what the daemon still \
+             has: open it in the browser or with `roost attach`.",
+        ),
+        Err(error) => node_problem::problem(allowed, &error),
+    }
 }
 
 /// Access may have ended while the node was waiting for a line: all of it is looked up again.

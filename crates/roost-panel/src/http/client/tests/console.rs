@@ -149,6 +149,40 @@ on_both_databases! {
         assert_eq!(scene.get("olive", LOGS).send().await.status, 409);
     }
 
+    async fn a_search_is_asked_for_within_what_its_reader_may_see(world: &World) {
+        let scene = Scene::new(world).await;
+        scene.node.answers(|seen| {
+            if !seen.path.ends_with("/journal/search") {
+                return Answer::json(200, &detail("offline"));
+            }
+            if seen.body["regex"] == "(" {
+                return Answer::json(422, &json!({"error": "That is no regular expression."}));
+            }
+            Answer::json(200, &json!({"stream": Uuid::from_u128(9), "from": 41, "begin": true, "data": [line(41, "output", "a & b")]}))
+        });
+        let found = |query: &str| format!("{LOGS}/search?{query}");
+        let answer = scene.get("olive", &found("text=a%20%26%20b&since=5&until=9&source=output&before=77&lines=3&case=true")).send().await;
+        assert_eq!((answer.status.as_u16(), &answer.body["data"][0]["text"]), (200, &json!("a & b")), "{answer:?}");
+        let seen = scene.node.take_seen();
+        assert_eq!(seen[0].body, json!({
+            "text": "a & b", "regex": null, "case": true, "since": 5, "until": 9, "source": "output", "before": 77, "lines": 3,
+            "history_from": null, "install": true,
+        }));
+        world.clock.advance(5_000);
+        scene.grant_sam(&["websocket.connect"]).await;
+        assert_eq!(scene.get("sam", &found("regex=x")).send().await.status, 200);
+        let seen = scene.node.take_seen();
+        let asked = seen.iter().find(|s| s.path.ends_with("/search")).unwrap();
+        assert_eq!((&asked.body["history_from"], &asked.body["install"]), (&json!(START + 5_000), &json!(false)));
+        assert_eq!(scene.get("sam", &found("text=x&source=install")).send().await.status, 403);
+        scene.grant_sam(&["control.console"]).await;
+        assert_eq!(scene.get("sam", &found("text=x")).send().await.status, 403);
+        assert_eq!(scene.get("eve", &found("text=x")).send().await.status, 404);
+        for (query, status) in [("regex=(", 422), ("text=a&regex=b", 400), ("source=moon", 400), ("case=maybe", 400), ("since=x", 400)] {
+            assert_eq!(scene.get("olive", &found(query)).send().await.status, status, "{query}");
+        }
+    }
+
     async fn who_loses_access_while_waiting_gets_nothing(world: &World) {
         let scene = Scene::new(world).await;
         scene.grant_sam(&["websocket.connect"]).await;
