@@ -410,6 +410,7 @@ fn exit_of(ended: &Ended) -> Exit {
         out_of_memory: ended.out_of_memory,
         with_engine: ended.with_engine,
         note: ended.removed.then(|| "its container was removed".to_owned()),
+        ..Exit::default()
     }
 }
 

@@ -43,12 +43,13 @@ async fn rate_of(roost: &Roost) -> anyhow::Result<f64> {
     viewer.send("send command", &["say ready"]).await?;
     viewer.line(|line| line == "said ready").await?;
     let begun = Instant::now();
-    viewer
-        .send("send command", &[&format!("burst {LINES}")])
-        .await?;
+    viewer.send("send command", &[&format!("burst {LINES}")]).await?;
     let mut expected = 1;
     while expected <= LINES {
-        let seen = viewer.next().await.with_context(|| format!("after line {}", expected - 1))?;
+        let seen = viewer
+            .next()
+            .await
+            .with_context(|| format!("after line {}", expected - 1))?;
         let Seen::Event(event, args) = seen else {
             anyhow::bail!("closed after line {}: {seen:?}", expected - 1);
         };
@@ -57,7 +58,11 @@ async fn rate_of(roost: &Roost) -> anyhow::Result<f64> {
             .filter(|_| event == "console output")
             .and_then(|line| line.strip_prefix('L')?.split(' ').next()?.parse::<u64>().ok());
         if let Some(number) = number {
-            ensure!(number == expected, "line {} is followed by {number}", expected - 1);
+            ensure!(
+                number == expected,
+                "line {} is followed by {number}",
+                expected - 1
+            );
             expected += 1;
         }
     }
@@ -66,9 +71,13 @@ async fn rate_of(roost: &Roost) -> anyhow::Result<f64> {
 
 /// The same of a container with nothing but the engine between it and the reader.
 async fn rate_of_attach(engine: &Engine, image: &str) -> anyhow::Result<f64> {
-    let docker = Docker::connect_with_unix(&engine.socket().to_string_lossy(), 60, bollard::API_DEFAULT_VERSION)?
-        .negotiate_version()
-        .await?;
+    let docker = Docker::connect_with_unix(
+        &engine.socket().to_string_lossy(),
+        60,
+        bollard::API_DEFAULT_VERSION,
+    )?
+    .negotiate_version()
+    .await?;
     let body = ContainerCreateBody {
         image: Some(image.to_owned()),
         cmd: Some(vec!["/bin/chatter".to_owned()]),
@@ -109,10 +118,20 @@ async fn rate_of_attach(engine: &Engine, image: &str) -> anyhow::Result<f64> {
 async fn a_burst_of_a_process_reaches_a_classic_viewer_whole() -> Told {
     let roost = Roost::start()?;
     let idle = is_idle();
-    roost.json(&["server", "create", "busy", "--command", &roost.chatter(""), "--start"])?;
+    roost.json(&[
+        "server",
+        "create",
+        "busy",
+        "--command",
+        &roost.chatter(""),
+        "--start",
+    ])?;
     let rate = rate_of(&roost).await?;
     println!("process: {LINES} lines to a classic viewer at {rate:.0} lines/s");
-    ensure!(!idle || rate >= BAR, "{rate:.0} lines/s, at least {BAR} are wanted");
+    ensure!(
+        !idle || rate >= BAR,
+        "{rate:.0} lines/s, at least {BAR} are wanted"
+    );
     Ok(())
 }
 
@@ -130,6 +149,10 @@ async fn a_burst_of_a_container_reaches_a_classic_viewer_whole() -> Told {
         "{rate:.0} lines/s of {floor:.0} that the engine's own attach does"
     );
     let numbers = chatter::numbers(&roost, "busy")?;
-    ensure!(numbers.len() as u64 == LINES, "{} lines in the journal", numbers.len());
+    ensure!(
+        numbers.len() as u64 == LINES,
+        "{} lines in the journal",
+        numbers.len()
+    );
     chatter::assert_each_once(&numbers)
 }

@@ -9,6 +9,7 @@
     reason = "a story that can't go on fails, also in what its steps are made of"
 )]
 
+mod burst;
 mod container;
 mod ends;
 mod images;

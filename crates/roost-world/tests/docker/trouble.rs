@@ -18,7 +18,7 @@ use std::{
 
 type Told = anyhow::Result<()>;
 
-const IMAGE: &str = "roost-test/chatter:1";
+pub(crate) const IMAGE: &str = "roost-test/chatter:1";
 /// What the console says when it has the stream again.
 const BACK: &str = "output was lost and is back";
 /// Longest time for anything.
@@ -34,7 +34,7 @@ fn rounds() -> usize {
 }
 
 /// An engine with the image, and what it is configured with.
-fn engine(config: &str) -> anyhow::Result<Engine> {
+pub(crate) fn engine(config: &str) -> anyhow::Result<Engine> {
     let mut engine = Engine::start().context("the tests' own engine")?;
     if config != "{}" {
         engine.configure(config)?;
@@ -48,7 +48,7 @@ fn engine(config: &str) -> anyhow::Result<Engine> {
 }
 
 /// A Roost on it with a server `busy` in a container.
-fn roost(socket: &Path, rate: u32) -> anyhow::Result<Roost> {
+pub(crate) fn roost(socket: &Path, rate: u32) -> anyhow::Result<Roost> {
     let roost = Roost::start_in(
         &["--no-demo"],
         &[("ROOST_DOCKER_SOCKET", &socket.to_string_lossy())],
@@ -205,4 +205,104 @@ async fn a_killed_keeper_is_replaced_and_the_hole_filled_also_while_the_node_is_
     }
     ensure!(pid(&roost)? == before, "another process");
     each_line_came_once(&roost, &admin, follower, 1000 * rounds()).await
+}
+
+/// Runs of numbers that count on from 1, one after the other.
+fn runs(numbers: &[u64]) -> anyhow::Result<Vec<&[u64]>> {
+    let runs: Vec<_> = numbers.chunk_by(|_, next| *next != 1).collect();
+    runs.iter().try_for_each(|run| assert_each_once(run))?;
+    Ok(runs)
+}
+
+async fn running(roost: &Roost) -> anyhow::Result<Value> {
+    let begun = Instant::now();
+    loop {
+        let shown = roost.json(&["server", "show", "busy"])?;
+        if shown["state"] == "running" && !shown["pid"].is_null() {
+            return Ok(shown["pid"].clone());
+        }
+        ensure!(begun.elapsed() < PATIENCE, "it does not run: {shown}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test]
+async fn an_engine_that_stops_takes_its_server_along_and_brings_it_back() -> Told {
+    let mut engine = engine("{}")?;
+    let roost = roost(&engine.socket(), 1000)?;
+    let before = running(&roost).await?;
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    engine.halt(Signal::TERM)?;
+    heard(&roost, "Docker has stopped or does not answer", 1).await?;
+    engine.resume()?;
+    heard(&roost, "Docker was stopped and the server with it", 1).await?;
+    ensure!(running(&roost).await? != before, "the same process");
+    roost.json(&["server", "send", "busy", "rate 0"])?;
+    roost.json(&["server", "send", "busy", "say the end"])?;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let said = said(&roost)?;
+    ensure!(
+        !said.iter().any(|line| line.contains("though nobody asked")),
+        "{said:#?}"
+    );
+    let numbers = numbers(&roost, "busy")?;
+    let runs = runs(&numbers)?;
+    ensure!(
+        runs.len() == 2 && runs[0].len() > 1000,
+        "{} runs: {said:#?}",
+        runs.len()
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_container_removed_by_hand_is_said_and_made_anew() -> Told {
+    let engine = engine("{}")?;
+    let roost = roost(&engine.socket(), 100)?;
+    let before = running(&roost).await?;
+    let name = uuid(&roost)?;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    engine.remove_container(&name)?;
+    heard(&roost, "its container was removed", 1).await?;
+    // As after a crash.
+    ensure!(running(&roost).await? != before, "the same process");
+    roost.json(&["server", "stop", "busy"])?;
+    let begun = Instant::now();
+    while roost.json(&["server", "show", "busy"])?["state"] != "offline" {
+        ensure!(
+            begun.elapsed() < PATIENCE,
+            "it does not stop: {:#?}",
+            said(&roost)?
+        );
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    engine.remove_container(&name)?;
+    roost.json(&["server", "start", "busy"])?;
+    running(&roost).await?;
+    roost.json(&["server", "send", "busy", "rate 0"])?;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let numbers = numbers(&roost, "busy")?;
+    ensure!(runs(&numbers)?.len() == 3, "each start counts anew");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_killed_keeper_of_a_process_ends_the_process_and_that_is_said() -> Told {
+    let roost = Roost::start()?;
+    let program = roost.chatter("--rate 100");
+    roost.json(&["server", "create", "busy", "--command", &program, "--start"])?;
+    let before = running(&roost).await?;
+    let directory = roost.data().join("node/run").join(uuid(&roost)?);
+    let record = roost_keeper::record(&directory)?.context("no keeper")?;
+    kill_process(
+        Pid::from_raw(record.keeper.cast_signed()).context("no pid")?,
+        Signal::KILL,
+    )?;
+    heard(&roost, "its keeper went away", 1).await?;
+    ensure!(
+        !Path::new(&format!("/proc/{before}")).exists() || running(&roost).await? != before,
+        "the program lives on without its keeper"
+    );
+    ensure!(running(&roost).await? != before, "started again as after a crash");
+    Ok(())
 }
