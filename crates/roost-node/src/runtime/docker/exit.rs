@@ -201,11 +201,9 @@ impl Engine {
     }
 }
 
-fn with_engine(ended: Ended, was_away: &AtomicBool) -> Ended {
-    Ended {
-        with_engine: was_away.load(Ordering::Relaxed) && !ended.removed,
-        ..ended
-    }
+fn with_engine(mut ended: Ended, was_away: &AtomicBool) -> Ended {
+    ended.with_engine = was_away.load(Ordering::Relaxed) && !ended.removed;
+    ended
 }
 
 pub(super) fn ended(state: &State) -> Ended {
