@@ -353,6 +353,7 @@ async fn a_server_that_crashes_again_and_again_waits_longer_each_time_and_keeps_
         ensure!(shown.contains(wanted), "{wanted} is not in\n{shown}");
     }
 
+    let admin = Person::sign_in(&roost, "admin").await?;
     let mut viewer = Viewer::join(&admin, "frail").await?;
     viewer.send("send command", &["abort"]).await?;
     viewer.line(|l| l.contains("in 4 s (attempt 3 of 10")).await?;
