@@ -251,4 +251,6 @@ fn cr_run(bytes: &[u8]) -> usize {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;
