@@ -56,6 +56,39 @@ const pages = {
       await page.locator('.watchers button').click();
     },
   },
+  search: {
+    window: true,
+    path: '/server/lobby',
+    wait: 1200,
+    async act(page) {
+      await page.keyboard.press('Control+f');
+      await page.fill('#search', 'player');
+      await page.waitForTimeout(1500);
+      for (let i = 0; i < 3; i += 1) await page.keyboard.press('Enter');
+      await page.waitForTimeout(1500);
+    },
+  },
+  search_none: {
+    window: true,
+    path: '/server/lobby',
+    wait: 1200,
+    async act(page) {
+      await page.keyboard.press('Control+f');
+      await page.fill('#search', 'a word that nobody said');
+      await page.waitForTimeout(1500);
+    },
+  },
+  search_refused: {
+    window: true,
+    path: '/server/lobby',
+    wait: 1200,
+    async act(page) {
+      await page.keyboard.press('Control+f');
+      await page.locator('button[title^="Regular"]').click();
+      await page.fill('#search', 'player (ada');
+      await page.waitForTimeout(1500);
+    },
+  },
   server_refused: {
     path: '/server/freeciv',
     wait: 1200,

@@ -125,6 +125,24 @@ function blocks(s, from, to, floor) {
   }
   return found;
 }
+function search(s, { text = '', regex, case: exact, before = s.log.length + 1, most }, floor) {
+  let pattern;
+  try {
+    pattern = new RegExp(regex ?? text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'), exact ? '' : 'i');
+  } catch (error) {
+    return `That is no regular expression: ${error.message}.`;
+  }
+  const lines = [];
+  let from = before;
+  while (from > floor + 1 && lines.length < most) {
+    from -= 1;
+    const { time, text: raw, source } = s.log[from - 1];
+    const plain = raw.replace(/\u001b\[[0-9;]*[A-Za-z]/g, ''); // eslint-disable-line no-control-regex
+    const found = pattern.exec(plain);
+    if (found) lines.push({ seq: from, time, source, text: [plain.slice(0, found.index), found[0], plain.slice(found.index + found[0].length)] });
+  }
+  return { from, next: before, first: floor + 1, begin: from === floor + 1, lines };
+}
 function print(s, text, source = 'output') {
   const line = { time: Date.now(), text, source };
   s.log.push(line);
@@ -304,9 +322,14 @@ http.on('upgrade', (req, socket, head) => {
       else if (event === 'send logs') for (const line of s.log.slice(Math.max(floorOf(s, viewers.get(ws)?.user), s.log.length - 150))) send('console output', classic(line));
       else if (event === 'send page') {
         const floor = floorOf(s, viewers.get(ws)?.user);
-        const from = Math.max(floor + 1, first.before - first.lines);
-        const page = { from, begin: from === floor + 1, gap: null, blocks: blocks(s, from, first.before, floor) };
+        const end = s.log.length + 1;
+        const from = Math.max(floor + 1, 'after' in first ? first.after + 1 : first.before - first.lines);
+        const next = Math.min(end, 'after' in first ? from + first.lines : first.before);
+        const page = { from, next, begin: from === floor + 1, end: next === end, gap: null, blocks: blocks(s, from, next, floor) };
         setTimeout(() => send("page", second, page), Number(process.env.PAGE_MS ?? 400));
+      } else if (event === 'send search' && v1) {
+        const answer = search(s, first, floorOf(s, viewers.get(ws)?.user));
+        setTimeout(() => (typeof answer === 'string' ? refuse(second, 'pattern', answer) : send('found', second, answer)), Number(process.env.PAGE_MS ?? 400));
       } else if (event === 'send command') {
         if (s.state === 'offline') refuse(second, 'offline', 'The server is offline. Start it first.');
         else {

@@ -143,8 +143,10 @@ pub(crate) struct Wanted {
 pub(crate) struct Page<T> {
     /// Newest first.
     pub(crate) lines: Vec<T>,
-    /// All that was looked for from this number up to [`Wanted::before`] is in this page.
+    /// All that was looked for from this number on is in this page.
     pub(crate) from: u64,
+    /// Where it ends: [`Wanted::before`], or the number of the next line.
+    pub(crate) next: u64,
     /// Where the history begins for whoever asked.
     pub(crate) first: u64,
     /// Nothing before `from` is there to look through.
@@ -172,9 +174,11 @@ impl Wanted {
     ) -> io::Result<Option<Page<T>>> {
         let (begun, mut bytes) = (Instant::now(), 0);
         let first = self.floor.max(console.first_seq());
+        let next = self.before.min(console.next_seq()).max(first);
         let mut page = Page {
             lines: Vec::new(),
-            from: self.before.min(console.next_seq()).max(first),
+            from: next,
+            next,
             first,
             is_begin: false,
         };

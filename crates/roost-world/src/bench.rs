@@ -4,6 +4,9 @@
 
 pub mod cpu;
 pub mod floor;
+pub mod reader;
+pub mod stage;
+pub mod stream;
 pub mod swarm;
 
 /// What a swarm of viewers saw in a window.

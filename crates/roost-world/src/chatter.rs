@@ -1,5 +1,6 @@
-//! Builds `programs/chatter.rs`, the server that tests run: statically linked, once a build.
+//! `programs/chatter.rs`, the server that tests run: built once a build, statically linked; and what it said.
 
+use crate::roost::Roost;
 use anyhow::{Context, ensure};
 use std::{path::PathBuf, process::Command, sync::OnceLock};
 
@@ -10,6 +11,37 @@ pub fn program() -> anyhow::Result<PathBuf> {
         .get_or_init(|| build().map_err(|e| format!("{e:#}")))
         .clone()
         .map_err(anyhow::Error::msg)
+}
+
+/// The numbers of its lines in a server's journal, in order; pieces of a line are put together.
+pub fn numbers(roost: &Roost, server: &str) -> anyhow::Result<Vec<u64>> {
+    let lines = roost.json_lines(&["server", "logs", server, "--all"])?;
+    let mut joined: Vec<String> = Vec::new();
+    let mut last_open = false;
+    for line in lines.iter().filter(|l| l["source"] == "output") {
+        let text = line["text"].as_str().context("no text")?;
+        match joined.last_mut() {
+            Some(last) if last_open => last.push_str(text),
+            _ => joined.push(text.to_owned()),
+        }
+        last_open = line["open"] == true;
+    }
+    Ok(joined
+        .iter()
+        .filter_map(|l| l.strip_prefix('L')?.split(' ').next()?.parse().ok())
+        .collect())
+}
+
+/// Fails unless they count from 1 on.
+pub fn assert_each_once(numbers: &[u64]) -> anyhow::Result<()> {
+    for (at, number) in numbers.iter().enumerate() {
+        ensure!(
+            *number == at as u64 + 1,
+            "line {at} is followed by {number} (of {})",
+            numbers.len()
+        );
+    }
+    Ok(())
 }
 
 fn build() -> anyhow::Result<PathBuf> {

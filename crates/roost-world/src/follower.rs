@@ -6,7 +6,10 @@ use crate::http::Person;
 use anyhow::{Context, ensure};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 use tokio_tungstenite::tungstenite::{ClientRequestBuilder, Message};
 
 /// What a follower saw.
@@ -29,10 +32,21 @@ pub async fn follow(
     last: String,
     patience: Duration,
 ) -> anyhow::Result<Followed> {
+    follow_by(person, server, last, patience, None).await
+}
+
+/// The same by way of something that stands before the node.
+pub async fn follow_by(
+    person: Person,
+    server: String,
+    last: String,
+    patience: Duration,
+    way: Option<SocketAddr>,
+) -> anyhow::Result<Followed> {
     let mut followed = Followed::default();
     let end = Instant::now() + patience;
     loop {
-        match followed.once(&person, &server, &last).await {
+        match followed.once(&person, &server, &last, way).await {
             Ok(true) => return Ok(followed),
             Ok(false) | Err(_) if Instant::now() < end => tokio::time::sleep(Duration::from_millis(50)).await,
             Ok(false) => anyhow::bail!("`{last}` did not come, after {} lines", followed.lines.len()),
@@ -43,8 +57,21 @@ pub async fn follow(
 
 impl Followed {
     /// One socket, until it is lost (false) or the last line came.
-    async fn once(&mut self, person: &Person, server: &str, last: &str) -> anyhow::Result<bool> {
+    async fn once(
+        &mut self,
+        person: &Person,
+        server: &str,
+        last: &str,
+        way: Option<SocketAddr>,
+    ) -> anyhow::Result<bool> {
         let (token, url) = person.credentials(server).await?;
+        let url = match (
+            way,
+            url.strip_prefix("ws://").and_then(|rest| rest.split_once('/')),
+        ) {
+            (Some(way), Some((_, path))) => format!("ws://{way}/{path}"),
+            _ => url,
+        };
         let request = ClientRequestBuilder::new(url.parse()?).with_sub_protocol("roost.v1");
         let (mut socket, _) = tokio_tungstenite::connect_async(request).await?;
         self.sockets += 1;

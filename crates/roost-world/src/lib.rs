@@ -15,6 +15,7 @@ pub mod daemon;
 pub mod engine;
 pub mod follower;
 pub mod http;
+pub mod proxy;
 pub mod roost;
 pub mod short_lived;
 pub mod viewer;

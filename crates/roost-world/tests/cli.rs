@@ -113,6 +113,66 @@ fn a_server_from_creation_to_deletion() -> Told {
 }
 
 #[test]
+fn a_history_is_looked_through_by_text_expression_and_time() -> Told {
+    let roost = Roost::start()?;
+    roost.json(&[
+        "server",
+        "create",
+        "talk",
+        "--command",
+        &roost.chatter(""),
+        "--start",
+    ])?;
+    for n in 1..=30 {
+        roost.json(&["server", "send", "talk", &format!("say Word {n} & more")])?;
+    }
+    let find = |options: &[&str]| -> anyhow::Result<Vec<String>> {
+        let arguments = [&["server", "logs", "talk"], options].concat();
+        let lines = roost.json_lines(&arguments)?;
+        let texts = lines
+            .iter()
+            .map(|line| line["text"].as_str().unwrap_or_default().to_owned());
+        Ok(texts.filter(|text| text.starts_with("said ")).collect())
+    };
+    let begun = Instant::now();
+    while find(&["--grep", "said word 30 & MORE"])?.is_empty() {
+        ensure!(
+            begun.elapsed() < Duration::from_secs(10),
+            "the last word is not found"
+        );
+    }
+    assert_eq!(find(&["--grep", "word 2", "-n", "200"])?.len(), 11);
+    assert_eq!(
+        find(&["--grep", "said word", "-n", "2"])?,
+        ["said Word 29 & more", "said Word 30 & more"],
+        "oldest first"
+    );
+    assert_eq!(
+        find(&["--regex", "^said word [79] ", "--all"])?,
+        ["said Word 7 & more", "said Word 9 & more"]
+    );
+    ensure!(
+        find(&["--grep", "said word", "--case-sensitive"])?.is_empty(),
+        "capitals matter then"
+    );
+    assert_eq!(find(&["--grep", "said", "--since", "1h", "--all"])?.len(), 30);
+    ensure!(
+        find(&["--grep", "said", "--until", "1h", "--all"])?.is_empty(),
+        "nothing is that old"
+    );
+    assert_eq!(find(&["--grep", "said", "--source", "output"])?.len(), 30);
+    ensure!(
+        find(&["--grep", "said", "--source", "daemon"])?.is_empty(),
+        "nobody else said it"
+    );
+    let (exit, error) = code(&roost, &["server", "logs", "talk", "--regex", "word (1"])?;
+    ensure!(exit != 0 && error.contains("character 6"), "{exit}: {error}");
+    let (exit, error) = code(&roost, &["server", "logs", "talk", "--grep", "x", "--follow"])?;
+    ensure!(exit == 2 && error.contains("--follow"), "{exit}: {error}");
+    Ok(())
+}
+
+#[test]
 fn the_whole_tree_of_a_server_ends_with_it() -> Told {
     let roost = Roost::start()?;
     roost.json(&[

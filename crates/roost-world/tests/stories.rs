@@ -2,44 +2,18 @@
 
 use anyhow::{Context, ensure};
 use roost_world::{
-    Engine, Roost, Viewer, attached::Attached, chatter, engine::RootFs, follower::follow, http::Person,
+    Engine, Roost, Viewer,
+    attached::Attached,
+    chatter::{self, assert_each_once, numbers},
+    engine::RootFs,
+    follower::follow,
+    http::Person,
     roost::free_port,
 };
 use serde_json::Value;
 use std::{path::Path, time::Duration};
 
 type Told = anyhow::Result<()>;
-
-/// The numbers of chatter's lines in the journal, in order.
-fn numbers(roost: &Roost, server: &str) -> anyhow::Result<Vec<u64>> {
-    let lines = roost.json_lines(&["server", "logs", server, "--all"])?;
-    let mut joined: Vec<String> = Vec::new();
-    let mut last_open = false;
-    for line in lines.iter().filter(|l| l["source"] == "output") {
-        let text = line["text"].as_str().context("no text")?;
-        match joined.last_mut() {
-            Some(last) if last_open => last.push_str(text),
-            _ => joined.push(text.to_owned()),
-        }
-        last_open = line["open"] == true;
-    }
-    Ok(joined
-        .iter()
-        .filter_map(|l| l.strip_prefix('L')?.split(' ').next()?.parse().ok())
-        .collect())
-}
-
-fn assert_each_once(numbers: &[u64]) -> Told {
-    for (at, number) in numbers.iter().enumerate() {
-        ensure!(
-            *number == at as u64 + 1,
-            "line {} is followed by {number} (of {})",
-            at,
-            numbers.len()
-        );
-    }
-    Ok(())
-}
 
 fn pid(roost: &Roost, server: &str) -> anyhow::Result<u64> {
     roost.json(&["server", "show", server])?["pid"]

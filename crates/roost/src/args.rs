@@ -309,6 +309,29 @@ pub struct ServerOptions {
     pub encoding: Option<String>,
 }
 
+/// Which lines of a history: all options of `logs` that look through it. `lines` and `all` count lines that match.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub struct LogSearch {
+    /// Only lines with this text, large or small letters alike
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["regex", "follow", "erase_before"])]
+    pub grep: Option<String>,
+    /// Only lines in which this regular expression is found, large or small letters alike
+    #[arg(long, value_name = "EXPRESSION", conflicts_with_all = ["follow", "erase_before"])]
+    pub regex: Option<String>,
+    /// Large and small letters differ
+    #[arg(long)]
+    pub case_sensitive: bool,
+    /// Only lines from this time on (RFC 3339, a date, or an age such as 30d, 12h)
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["follow", "erase_before"])]
+    pub since: Option<String>,
+    /// Only lines up to this time
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["follow", "erase_before"])]
+    pub until: Option<String>,
+    /// Only lines of one source: output, daemon or install
+    #[arg(long, value_name = "SOURCE", conflicts_with_all = ["follow", "erase_before"], value_parser = ["output", "daemon", "install"])]
+    pub source: Option<String>,
+}
+
 #[derive(Debug, Subcommand)]
 pub enum Server {
     /// Make a server
@@ -367,6 +390,8 @@ pub enum Server {
         /// The whole history
         #[arg(long)]
         all: bool,
+        #[command(flatten)]
+        search: LogSearch,
         /// Erase lines older than this (RFC 3339 time, or an age such as 30d, 12h)
         #[arg(long, value_name = "TIME", conflicts_with_all = ["follow", "all"])]
         erase_before: Option<String>,

@@ -59,7 +59,7 @@ export const stories = {
     await viewer.sees('words: help, colours');
     await viewer.page.keyboard.press('Control+f');
     await viewer.page.keyboard.type('words: help');
-    await until('a match is counted', async () => /\d+ of \d+/.test(await viewer.page.locator('.found').innerText()));
+    await until('a match is counted', async () => /\d+ of \d+/.test(await viewer.page.locator('#search-words').innerText()) || /\d+ lines/.test(await viewer.page.locator('#search-words').innerText()));
     await viewer.page.keyboard.press('Escape');
     check((await viewer.page.locator('#search').count()) === 0, 'Escape does not close the search.');
   },

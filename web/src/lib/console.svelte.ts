@@ -11,7 +11,7 @@ import { allows } from './permissions';
 import { Poller } from './poller';
 import { systemClock } from './socket/clock';
 import type { PowerAction, PowerState, Stats } from './socket/events';
-import type { Gap, Line, Pager, Presence } from './socket/output';
+import type { Gap, Line, Pager, Presence, Searcher } from './socket/output';
 import type { Connection, Notice, SocketLike } from './socket/parts';
 import { ConsoleSession } from './socket/session';
 import type { Mark } from './terminal/rows';
@@ -50,6 +50,8 @@ export class ServerConsole {
   presence = $state.raw<Presence | null>(null);
   /** Whether the lines have times. */
   hasTimes = $state(false);
+  /** How the whole history is searched; null where the node can't. */
+  searcher = $state.raw<Searcher | null>(null);
 
   readonly mayConnect: boolean;
   readonly mayType: boolean;
@@ -139,6 +141,7 @@ export class ServerConsole {
           this.hasTimes = pager !== null;
           this.#screen?.pages(pager);
         },
+        searches: (searcher) => (this.searcher = searcher),
         began: (next) => this.#screen?.began(next),
         lines: (lines) => this.#screen?.lines(lines),
         gap: (gap) => this.#screen?.gap(gap),

@@ -123,7 +123,7 @@ impl Query {
 
     /// A found line's text without escape sequences, and where in it is what was looked for.
     pub fn place_in(&self, line: &FoundLine) -> (Vec<u8>, Range<usize>) {
-        let text = ansi::without_escapes(&line.bytes).into_owned();
+        let text = ansi::without_escapes(line.text().as_bytes()).into_owned();
         let found = |finder: &Finder<'_>, text: &[u8]| {
             let len = finder.needle().len();
             finder.find(text).map(|at| at..at + len)

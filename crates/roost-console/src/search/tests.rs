@@ -328,6 +328,20 @@ fn what_is_looked_for_is_found_in_the_encoding_of_the_server() {
     let all = ["\x1b[32m服务器已启动\x1b[0m", "玩家 Steve 进入服务器"];
     assert_eq!(found(&text("服务器")), all);
     assert_eq!(found(&text("steve 进入")), all[1..]);
+    let query = text("已启动");
+    let line = bench
+        .writer
+        .console()
+        .search(&query, u64::MAX, &ALL)
+        .unwrap()
+        .lines
+        .remove(0);
+    let (shown, place) = query.place_in(&line);
+    assert_eq!(
+        &shown[place],
+        "已启动".as_bytes(),
+        "where it is, in the text that is shown"
+    );
     assert_eq!(
         found(&Query::expression("^服.{4}动$", Case::Smart).unwrap()),
         all[..1]

@@ -111,7 +111,7 @@ fn shape(_: &Query, line: &FoundLine) -> (JournalLine, usize) {
         seq: line.seq,
         time: rfc3339(line.time),
         source: line.source,
-        text: String::from_utf8_lossy(&line.bytes).into_owned(),
+        text: line.text().into_owned(),
         continued: false,
         open: false,
     };

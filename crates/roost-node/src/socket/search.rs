@@ -123,7 +123,7 @@ impl Shard {
         }
         match result {
             Ok(page) => {
-                let answer = json!({"from": page.from, "first": page.first, "begin": page.is_begin, "lines": page.lines});
+                let answer = json!({"from": page.from, "next": page.next, "first": page.first, "begin": page.is_begin, "lines": page.lines});
                 let frame = v1::frame(v1::FOUND, &[name.unwrap_or_default(), answer]);
                 viewer.push(frame.into(), self.now)?;
                 Ok(())

@@ -1,7 +1,11 @@
 //! The floor: one thread that writes ready-made frames to bare sockets, one write a socket a tick. What fan-out costs
 //! where nothing else is done.
 
-use super::{Seen, cpu, swarm::Swarm};
+use super::{
+    Seen, cpu,
+    stream::{self, Stream},
+    swarm::Swarm,
+};
 use std::{
     io::Write,
     net::{TcpListener, TcpStream},
@@ -28,17 +32,35 @@ pub fn measure(
     size: usize,
     tick: Duration,
     time: Duration,
+    is_tls: bool,
 ) -> anyhow::Result<Floor> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
+    let tls = match is_tls {
+        true => Some((stream::server_config()?, stream::client_config()?)),
+        false => None,
+    };
     let mut inside = Vec::new();
     let mut outside = Vec::new();
     for _ in 0..viewers {
-        outside.push(TcpStream::connect(address)?);
-        let (stream, _) = listener.accept()?;
-        stream.set_nodelay(true)?;
-        stream.set_nonblocking(true)?;
-        inside.push(stream);
+        let theirs = TcpStream::connect(address)?;
+        let (ours, _) = listener.accept()?;
+        ours.set_nodelay(true)?;
+        let (ours, theirs) = match &tls {
+            None => (Stream::Plain(ours), Stream::Plain(theirs)),
+            Some((server, client)) => {
+                let server = Arc::clone(server);
+                let accepting = std::thread::spawn(move || Stream::server(&server, ours));
+                let theirs = Stream::client(client, theirs)?;
+                let ours = accepting
+                    .join()
+                    .map_err(|_| anyhow::anyhow!("the handshake panicked"))??;
+                (ours, theirs)
+            }
+        };
+        ours.tcp().set_nonblocking(true)?;
+        inside.push(ours);
+        outside.push(theirs);
     }
     let mut swarm = Swarm::of(outside)?;
     let stop = Arc::new(AtomicBool::new(false));
@@ -56,7 +78,7 @@ pub fn measure(
 }
 
 fn write_all(
-    mut sockets: Vec<TcpStream>,
+    mut sockets: Vec<Stream>,
     rate: u64,
     size: usize,
     tick: Duration,

@@ -1,12 +1,15 @@
 //! Many classic viewers on one thread: raw sockets, an epoll, every line's number checked, latencies sampled.
 
-use super::Seen;
+use super::{Seen, stream::Stream};
 use anyhow::{Context, bail, ensure};
 use rustix::event::epoll;
+use rustls::ClientConfig;
 use std::{
+    collections::HashMap,
     io::{Read, Write},
-    net::{SocketAddr, TcpStream},
+    net::{IpAddr, SocketAddr, TcpStream},
     os::fd::OwnedFd,
+    sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -19,8 +22,22 @@ const SAMPLE: u64 = 7;
 /// Sockets by one token: a session may hold 500 on a server.
 pub const PER_TOKEN: usize = 450;
 
+/// Where a viewer goes.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// Which of the servers, from 0 on.
+    pub server: usize,
+    /// Its node.
+    pub address: SocketAddr,
+    /// Path of its console.
+    pub path: String,
+    /// Lets in.
+    pub token: String,
+}
+
 struct Viewer {
-    stream: TcpStream,
+    server: usize,
+    stream: Stream,
     rest: Vec<u8>,
     next: Option<u64>,
     /// The server's own word on how many lines it has written.
@@ -35,48 +52,59 @@ pub struct Swarm {
 }
 
 impl Swarm {
-    /// Opens `count` sockets to a node and authenticates them, as many by each token as one session may hold.
-    pub fn join(count: usize, address: SocketAddr, path: &str, tokens: &[String]) -> anyhow::Result<Self> {
-        let mut swarm = Self::empty()?;
-        for number in 0..count {
-            let token = tokens.get(number / PER_TOKEN).context("more tokens are needed")?;
-            let mut stream = TcpStream::connect(address)?;
-            stream.set_nodelay(true)?;
-            stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-            let request = format!(
-                "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-            );
-            stream.write_all(request.as_bytes())?;
-            stream.write_all(&masked(&format!("{{\"event\":\"auth\",\"args\":[\"{token}\"]}}")))?;
-            // Any event after `auth` ends the wait for `send logs`.
-            stream.write_all(&masked("{\"event\":\"send stats\",\"args\":[null]}"))?;
-            let mut rest = Vec::new();
-            while !contains(&rest, b"auth success") {
-                let mut piece = [0; 4096];
-                let n = stream.read(&mut piece).context("waiting for auth success")?;
-                ensure!(n > 0, "the node closed: {}", String::from_utf8_lossy(&rest));
-                rest.extend_from_slice(&piece[..n]);
-            }
-            let head = rest
-                .windows(4)
-                .position(|w| w == b"\r\n\r\n")
-                .context("no end of headers")?;
-            rest.drain(..head + 4);
-            swarm.add(stream, rest)?;
+    /// Opens one more socket, from this address, and authenticates it.
+    pub fn join(
+        &mut self,
+        target: &Target,
+        from: IpAddr,
+        tls: Option<&Arc<ClientConfig>>,
+    ) -> anyhow::Result<()> {
+        let Target {
+            server,
+            address,
+            path,
+            token,
+        } = target;
+        let tcp = connect(from, *address)?;
+        tcp.set_nodelay(true)?;
+        tcp.set_read_timeout(Some(Duration::from_secs(10)))?;
+        let mut stream = match tls {
+            None => Stream::Plain(tcp),
+            Some(config) => Stream::client(config, tcp)?,
+        };
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes())?;
+        stream.write_all(&masked(&format!("{{\"event\":\"auth\",\"args\":[\"{token}\"]}}")))?;
+        // Any event after `auth` ends the wait for `send logs`.
+        stream.write_all(&masked("{\"event\":\"send stats\",\"args\":[null]}"))?;
+        let mut rest = Vec::new();
+        while !contains(&rest, b"auth success") {
+            let mut piece = [0; 4096];
+            let n = stream.read(&mut piece).context("waiting for auth success")?;
+            ensure!(n > 0, "the node closed: {}", String::from_utf8_lossy(&rest));
+            rest.extend_from_slice(&piece[..n]);
         }
-        Ok(swarm)
+        let head = rest
+            .windows(4)
+            .position(|w| w == b"\r\n\r\n")
+            .context("no end of headers")?;
+        rest.drain(..head + 4);
+        self.add(*server, stream, rest)
     }
 
     /// Takes raw sockets on which frames come at once (the floor's).
-    pub fn of(streams: Vec<TcpStream>) -> anyhow::Result<Self> {
+    pub fn of(streams: Vec<Stream>) -> anyhow::Result<Self> {
         let mut swarm = Self::empty()?;
         for stream in streams {
-            swarm.add(stream, Vec::new())?;
+            swarm.add(0, stream, Vec::new())?;
         }
         Ok(swarm)
     }
 
-    fn empty() -> anyhow::Result<Self> {
+    /// Nobody yet.
+    pub fn empty() -> anyhow::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         Ok(Self {
             epoll,
@@ -85,11 +113,12 @@ impl Swarm {
         })
     }
 
-    fn add(&mut self, stream: TcpStream, rest: Vec<u8>) -> anyhow::Result<()> {
-        stream.set_nonblocking(true)?;
+    fn add(&mut self, server: usize, stream: Stream, rest: Vec<u8>) -> anyhow::Result<()> {
+        stream.tcp().set_nonblocking(true)?;
         let data = epoll::EventData::new_u64(self.viewers.len() as u64);
         epoll::add(&self.epoll, &stream, data, epoll::EventFlags::IN)?;
         self.viewers.push(Viewer {
+            server,
             stream,
             rest,
             next: None,
@@ -98,11 +127,17 @@ impl Swarm {
         Ok(())
     }
 
-    /// Types one line as the first viewer.
+    /// Types one line to every server, as the first viewer of each.
     pub fn command(&mut self, text: &str) -> anyhow::Result<()> {
+        ensure!(!self.viewers.is_empty(), "no viewer");
         let frame = masked(&format!("{{\"event\":\"send command\",\"args\":[\"{text}\"]}}"));
-        let first = self.viewers.first_mut().context("no viewer")?;
-        first.stream.write_all(&frame)?;
+        let mut typed = None;
+        for viewer in &mut self.viewers {
+            if typed != Some(viewer.server) {
+                viewer.stream.write_all(&frame)?;
+                typed = Some(viewer.server);
+            }
+        }
         Ok(())
     }
 
@@ -138,13 +173,21 @@ impl Swarm {
         self.read_while(patience, &mut seen, |viewers, _| {
             viewers.iter().any(|v| v.told.is_none())
         })?;
-        let last = self.viewers.iter().find_map(|v| v.told);
-        let last = last.context("no viewer was told how many lines there are")?;
+        let mut last = HashMap::new();
         for viewer in &self.viewers {
+            if let Some(told) = viewer.told {
+                last.insert(viewer.server, told);
+            }
+        }
+        let mut due = 0;
+        for (viewer, from) in self.viewers.iter().zip(from) {
+            let last = last
+                .get(&viewer.server)
+                .context("no viewer was told how many lines there are")?;
             // Its end is missing, which the numbers of the lines can't show.
             seen.faults += (last + 1).saturating_sub(viewer.next.unwrap_or(0));
+            due += (last + 1).saturating_sub(from);
         }
-        let due = from.iter().map(|from| (last + 1).saturating_sub(*from)).sum();
         seen.latency_us.sort_unstable();
         Ok((seen, due))
     }
@@ -184,25 +227,44 @@ impl Swarm {
     }
 }
 
+/// Until nothing is left: TLS may hold more than its socket shows.
 fn read(viewer: &mut Viewer, buffer: &mut [u8], seen: &mut Seen) -> anyhow::Result<()> {
-    let held = viewer.rest.len();
-    buffer[..held].copy_from_slice(&viewer.rest);
-    let n = match viewer.stream.read(&mut buffer[held..]) {
-        Ok(0) => bail!("the node closed a viewer"),
-        Ok(n) => n,
-        Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => return Ok(()),
-        Err(e) => return Err(e.into()),
-    };
-    let now = wall_nanos();
-    let bytes = &buffer[..held + n];
-    let mut at = 0;
-    while let Some((begin, end)) = frame(bytes, at) {
-        line(&bytes[begin..end], viewer, now, seen);
-        at = end;
+    loop {
+        let held = viewer.rest.len();
+        buffer[..held].copy_from_slice(&viewer.rest);
+        let n = match viewer.stream.read(&mut buffer[held..]) {
+            Ok(0) => bail!("the node closed a viewer"),
+            Ok(n) => n,
+            Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => return Ok(()),
+            Err(e) => return Err(e.into()),
+        };
+        let now = wall_nanos();
+        let bytes = &buffer[..held + n];
+        let mut at = 0;
+        while let Some((begin, end)) = frame(bytes, at) {
+            line(&bytes[begin..end], viewer, now, seen);
+            at = end;
+        }
+        viewer.rest.clear();
+        viewer.rest.extend_from_slice(&bytes[at..]);
+        if matches!(viewer.stream, Stream::Plain(_)) {
+            return Ok(());
+        }
     }
-    viewer.rest.clear();
-    viewer.rest.extend_from_slice(&bytes[at..]);
-    Ok(())
+}
+
+/// From one of the loopback's many addresses, so that many viewers do not seem one.
+fn connect(from: IpAddr, to: SocketAddr) -> anyhow::Result<TcpStream> {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
+    let socket = socket_with(
+        AddressFamily::INET,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )?;
+    bind(&socket, &SocketAddr::new(from, 0))?;
+    connect(&socket, &to)?;
+    Ok(TcpStream::from(socket))
 }
 
 #[expect(

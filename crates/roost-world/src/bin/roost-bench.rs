@@ -5,13 +5,14 @@ use anyhow::{Context, ensure};
 use roost_world::{
     Roost,
     bench::{
-        cpu, floor,
-        swarm::{PER_TOKEN, Swarm},
+        Seen, cpu, floor,
+        reader::{self, Progress},
+        stage::Stage,
+        swarm::PER_TOKEN,
     },
-    http::Person,
 };
 use std::{
-    net::SocketAddr,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
@@ -23,6 +24,14 @@ struct Row {
     bar_cpu: f64,
     bar_median_ms: Option<f64>,
     bar_p99_ms: f64,
+    is_tls: bool,
+}
+
+impl Row {
+    fn name(&self) -> String {
+        let tls = if self.is_tls { " (TLS)" } else { "" };
+        format!("{} viewers x {} lines/s{tls}", self.viewers, self.rate)
+    }
 }
 
 #[tokio::main]
@@ -44,6 +53,7 @@ async fn main() -> anyhow::Result<()> {
             bar_cpu: 1.5,
             bar_median_ms: None,
             bar_p99_ms: 50.0,
+            is_tls: false,
         },
         Row {
             viewers: 30,
@@ -52,6 +62,7 @@ async fn main() -> anyhow::Result<()> {
             bar_cpu: 1.5,
             bar_median_ms: Some(0.2),
             bar_p99_ms: 1.0,
+            is_tls: false,
         },
         Row {
             viewers: 1,
@@ -60,6 +71,16 @@ async fn main() -> anyhow::Result<()> {
             bar_cpu: f64::INFINITY,
             bar_median_ms: Some(0.15),
             bar_p99_ms: 0.5,
+            is_tls: false,
+        },
+        Row {
+            viewers: 300,
+            rate: 1000,
+            tick: Duration::from_millis(3),
+            bar_cpu: 1.5,
+            bar_median_ms: None,
+            bar_p99_ms: f64::INFINITY,
+            is_tls: true,
         },
     ];
     // `--viewers N`: that row alone.
@@ -74,6 +95,10 @@ async fn main() -> anyhow::Result<()> {
     if only.is_some() {
         return complete(&wrong);
     }
+    let size = |full: usize, short_form: usize| if short { short_form } else { full };
+    many_viewers(size(10_000, 2_000), time, &mut wrong).await?;
+    many_servers(size(300, 60), time, &mut wrong).await?;
+    beside_a_reader(size(1 << 30, 128 << 20) as u64, time, &mut wrong).await?;
     burst(if short { 100_000 } else { 200_000 }, &mut wrong).await?;
     idle(if short { 400 } else { 1800 }).await?;
     ready()?;
@@ -91,61 +116,12 @@ fn complete(wrong: &[String]) -> anyhow::Result<()> {
     Ok(())
 }
 
-struct Stage {
-    roost: Roost,
-    address: SocketAddr,
-    path: String,
-    tokens: Vec<String>,
-}
-
-async fn stage(chatter: &str, viewers: usize) -> anyhow::Result<Stage> {
-    let roost = Roost::start()?;
-    roost.json(&[
-        "server",
-        "create",
-        "bench",
-        "--command",
-        &roost.chatter(chatter),
-        "--start",
-    ])?;
-    let (mut tokens, mut socket) = (Vec::new(), String::new());
-    while tokens.len() * PER_TOKEN < viewers {
-        let (token, address) = Person::sign_in(&roost, "admin")
-            .await?
-            .credentials("bench")
-            .await?;
-        tokens.push(token);
-        socket = address;
-    }
-    let (_, rest) = socket.split_once("://").context("socket")?;
-    let (address, path) = rest.split_once('/').context("socket")?;
-    Ok(Stage {
-        address: address.parse()?,
-        path: format!("/{path}"),
-        tokens,
-        roost,
-    })
-}
-
-impl Stage {
-    fn swarm(&self, viewers: usize) -> anyhow::Result<Swarm> {
-        Swarm::join(viewers, self.address, &self.path, &self.tokens)
-    }
-
-    /// CPU seconds of every process of this Roost, its servers not counted.
-    fn cpu(&self) -> f64 {
-        let keepers = cpu::keepers(&self.roost.data());
-        self.roost
-            .pid()
-            .into_iter()
-            .chain(keepers)
-            .map(cpu::seconds)
-            .sum()
-    }
-}
-
 async fn fan_out(row: &Row, time: Duration, wrong: &mut Vec<String>) -> anyhow::Result<()> {
-    let stage = stage(&format!("--rate {}", row.rate), row.viewers).await?;
+    let chatter = format!("--rate {}", row.rate);
+    let stage = match row.is_tls {
+        true => Stage::with_tls(&chatter, row.viewers).await?,
+        false => Stage::new(&chatter, row.viewers).await?,
+    };
     let mut swarm = stage.swarm(row.viewers)?;
     swarm.watch(Duration::from_millis(1500))?;
     let before = stage.cpu();
@@ -153,7 +129,7 @@ async fn fan_out(row: &Row, time: Duration, wrong: &mut Vec<String>) -> anyhow::
     let used = stage.cpu() - before;
     drop(swarm);
     drop(stage);
-    let floor = floor::measure(row.viewers, row.rate, 80, row.tick, time / 2)?;
+    let floor = floor::measure(row.viewers, row.rate, 80, row.tick, time / 2, row.is_tls)?;
     // The program writes less than it wants where its terminal is full: then it was held back.
     let wanted = row.rate as f64 * time.as_secs_f64() * row.viewers as f64;
     let is_held_back = (due as f64) < 0.99 * wanted;
@@ -161,8 +137,8 @@ async fn fan_out(row: &Row, time: Duration, wrong: &mut Vec<String>) -> anyhow::
     let ratio = cpu_us / floor.cpu_us;
     let (median, p99) = (seen.latency_ms(0.5), seen.latency_ms(0.99));
     println!(
-        "{:<34} {:>8.1}% {:>9.2} us {:>6.2} us {:>6.2}x {:>10.2} {:>9.2}   bar: {}{}p99 {} ms{}",
-        format!("{} viewers x {} lines/s", row.viewers, row.rate),
+        "{:<34} {:>8.1}% {:>9.2} us {:>6.2} us {:>6.2}x {:>10.2} {:>9.2}   bar: {}{}{}{}",
+        row.name(),
         // Cut, not rounded: 100 % is all of them.
         (1000.0 * seen.lines as f64 / due as f64).floor() / 10.0,
         cpu_us,
@@ -178,7 +154,11 @@ async fn fan_out(row: &Row, time: Duration, wrong: &mut Vec<String>) -> anyhow::
         row.bar_median_ms
             .map(|m| format!("median {m}, "))
             .unwrap_or_default(),
-        row.bar_p99_ms,
+        if row.bar_p99_ms.is_finite() {
+            format!("p99 {} ms", row.bar_p99_ms)
+        } else {
+            String::new()
+        },
         if is_held_back {
             "  (the server was held back: it wrote less than that)"
         } else if ratio <= row.bar_cpu
@@ -200,17 +180,118 @@ async fn fan_out(row: &Row, time: Duration, wrong: &mut Vec<String>) -> anyhow::
         floor.seen.latency_ms(0.5),
         floor.seen.latency_ms(0.99)
     );
+    check(&row.name(), &seen, due, wrong);
+    Ok(())
+}
+
+fn check(what: &str, seen: &Seen, due: u64, wrong: &mut Vec<String>) {
     if seen.faults > 0 || seen.lines != due {
         wrong.push(format!(
-            "{} faults and {} of {due} lines at {} viewers",
-            seen.faults, seen.lines, row.viewers
+            "{what}: {} faults and {} of {due} lines",
+            seen.faults, seen.lines
         ));
     }
+}
+
+fn reached(is_reached: bool) -> &'static str {
+    if is_reached { "" } else { "  (not reached)" }
+}
+
+/// One line of what a swarm saw; 100 % is all of them.
+fn print_seen(what: &str, seen: &Seen, due: u64, bar_p99_ms: f64) {
+    let (median, p99) = (seen.latency_ms(0.5), seen.latency_ms(0.99));
+    println!(
+        "{what}: {:.1} % delivered, median {median:.2} ms, p99 {p99:.2} ms (bar: {bar_p99_ms}){}",
+        (1000.0 * seen.lines as f64 / due as f64).floor() / 10.0,
+        reached(p99 <= bar_p99_ms)
+    );
+}
+
+async fn many_viewers(viewers: usize, time: Duration, wrong: &mut Vec<String>) -> anyhow::Result<()> {
+    let stage = Stage::new("--rate 20", viewers).await?;
+    let mut swarm = stage.swarm(viewers)?;
+    swarm.watch(Duration::from_secs(2))?;
+    let (seen, due) = swarm.watch_exactly(time, Duration::from_secs(10))?;
+    let what = format!("{viewers} viewers of one server at 20 lines/s");
+    print_seen(&what, &seen, due, 250.0);
+    check(&what, &seen, due, wrong);
+    Ok(())
+}
+
+async fn many_servers(servers: usize, time: Duration, wrong: &mut Vec<String>) -> anyhow::Result<()> {
+    let stage = Stage::of_many(servers, "--rate 20", 3).await?;
+    let mut swarm = stage.swarm(3)?;
+    swarm.watch(Duration::from_secs(2))?;
+    let before = stage.cpu();
+    let (seen, due) = swarm.watch_exactly(time, Duration::from_secs(10))?;
+    let used = stage.cpu() - before;
+    let what = format!("{servers} servers at 20 lines/s with 3 viewers each");
+    print_seen(&what, &seen, due, 50.0);
+    println!(
+        "  CPU of the node and its keepers meanwhile: {:.0} % of one core",
+        100.0 * used / time.as_secs_f64()
+    );
+    check(&what, &seen, due, wrong);
+    Ok(())
+}
+
+/// 30 viewers at 1,000 lines/s, without and with one who reads all of a long history.
+async fn beside_a_reader(history: u64, time: Duration, wrong: &mut Vec<String>) -> anyhow::Result<()> {
+    const LINE: u64 = 250;
+    const VIEWERS: usize = 30;
+    let stage = Stage::new(&format!("--size {}", LINE - 1), VIEWERS).await?;
+    let mut swarm = stage.swarm(VIEWERS)?;
+    let mut left = history / LINE;
+    while left > 0 {
+        // In steps, so that what is closed can be compressed before retention looks at it.
+        let lines = left.min(64 * 1024);
+        swarm.command(&format!("burst {lines}"))?;
+        let seen = swarm.watch_until(Duration::from_secs(120), lines * VIEWERS as u64)?;
+        check("the history of the reader", &seen, lines * VIEWERS as u64, wrong);
+        left -= lines;
+    }
+    swarm.command("rate 1000")?;
+    swarm.watch(Duration::from_secs(2))?;
+    let (alone, due) = swarm.watch_exactly(time, Duration::from_secs(10))?;
+    check("before the reader", &alone, due, wrong);
+    swarm.command("rate 1000")?;
+    swarm.watch(Duration::from_millis(500))?;
+    let progress = Arc::new(Progress::default());
+    let reading = {
+        let (progress, target) = (Arc::clone(&progress), stage.first()?.clone());
+        tokio::spawn(async move { reader::read(&target, progress).await })
+    };
+    let begun = Instant::now();
+    let watching = tokio::task::spawn_blocking(move || {
+        let result = swarm.watch_exactly(time, Duration::from_secs(10));
+        (result, swarm)
+    });
+    let (result, swarm) = watching.await?;
+    let took = begun.elapsed().as_secs_f64();
+    progress.stop.store(true, Ordering::Relaxed);
+    let (beside, due) = result?;
+    reading.await??;
+    drop(swarm);
+    check("beside the reader", &beside, due, wrong);
+    let (p99, p99_alone) = (beside.latency_ms(0.99), alone.latency_ms(0.99));
+    println!(
+        "30 viewers at 1000 lines/s beside one who reads {} MiB of history: p99 {p99:.2} ms, without {p99_alone:.2}: \
+         {:.2}x (bar: 1.2){}",
+        history >> 20,
+        p99 / p99_alone,
+        reached(p99 <= 1.2 * p99_alone)
+    );
+    println!(
+        "  the reader: {} pages, {:.0} MiB/s on the wire, {} times from end to beginning",
+        progress.pages.load(Ordering::Relaxed),
+        progress.bytes.load(Ordering::Relaxed) as f64 / f64::from(1 << 20) / took,
+        progress.rounds.load(Ordering::Relaxed)
+    );
     Ok(())
 }
 
 async fn burst(lines: u64, wrong: &mut Vec<String>) -> anyhow::Result<()> {
-    let stage = stage("", 1).await?;
+    let stage = Stage::new("", 1).await?;
     let mut swarm = stage.swarm(1)?;
     swarm.watch(Duration::from_millis(300))?;
     let begun = Instant::now();
@@ -233,7 +314,7 @@ async fn burst(lines: u64, wrong: &mut Vec<String>) -> anyhow::Result<()> {
 
 async fn idle(viewers: usize) -> anyhow::Result<()> {
     // Those who warm up hold their own share of the first token.
-    let stage = stage("", viewers + PER_TOKEN).await?;
+    let stage = Stage::new("", viewers + PER_TOKEN).await?;
     let pid = stage.roost.pid().context("not running")?;
     let warm = stage.swarm(50)?;
     tokio::time::sleep(Duration::from_secs(1)).await;

@@ -1,7 +1,8 @@
-//! `roost server logs` and `send`: reading a console's history, following it, typing a line.
+//! `roost server logs` and `send`: reading a console's history, following it, looking through it, typing a line.
 
 use super::{Context, when};
 use crate::{
+    args::LogSearch,
     client::segment,
     failure::Failure,
     output::{plain, shown},
@@ -9,13 +10,19 @@ use crate::{
 use roost_wire::{
     admin_api::{EraseRequest, Erased},
     clock::{Clock, SystemClock, rfc3339},
-    node_api::{JournalPage, Source},
+    node_api::{JournalLine, JournalPage, SearchPage, Source},
 };
 use serde_json::json;
-use std::io::IsTerminal;
+use std::{io::IsTerminal, time::Duration};
 
 /// Lines a request while paging.
 const PAGE: u32 = 5000;
+/// The same while searching.
+const FOUND_PAGE: usize = 1000;
+/// Found lines that are held at most: the newest ones come first, and are printed last.
+const FOUND_MAX: usize = 500_000;
+/// Times that a busy node is asked again.
+const PATIENCE: u32 = 20;
 
 /// Prints history: the last `lines` of it, or all; then new lines if `follow`.
 pub async fn logs(server: &str, lines: Option<u32>, follow: bool, cx: &Context) -> Result<(), Failure> {
@@ -59,26 +66,83 @@ fn print(page: &JournalPage, cx: &Context) -> Result<(), Failure> {
         cx.out
             .line(&format!("-- {count} are missing here ({}) --", gap.reason))?;
     }
-    for line in &page.data {
-        if cx.out.json {
-            let mut row =
-                json!({"seq": line.seq, "time": line.time, "source": line.source, "text": line.text});
-            if let Some(row) = row.as_object_mut() {
-                if line.continued {
-                    row.insert("continued".to_owned(), json!(true));
-                }
-                if line.open {
-                    row.insert("open".to_owned(), json!(true));
-                }
+    page.data.iter().try_for_each(|line| print_line(line, cx))
+}
+
+fn print_line(line: &JournalLine, cx: &Context) -> Result<(), Failure> {
+    if cx.out.json {
+        let mut row = json!({"seq": line.seq, "time": line.time, "source": line.source, "text": line.text});
+        if let Some(row) = row.as_object_mut() {
+            if line.continued {
+                row.insert("continued".to_owned(), json!(true));
             }
-            cx.out.line(&row.to_string())?;
-        } else if line.source == Source::Daemon {
-            cx.out.line(&format!("[Roost] {}", plain(&line.text)))?;
-        } else {
-            cx.out.line(&shown(&line.text, std::io::stdout().is_terminal()))?;
+            if line.open {
+                row.insert("open".to_owned(), json!(true));
+            }
+        }
+        cx.out.line(&row.to_string())
+    } else if line.source == Source::Daemon {
+        cx.out.line(&format!("[Roost] {}", plain(&line.text)))
+    } else {
+        cx.out.line(&shown(&line.text, std::io::stdout().is_terminal()))
+    }
+}
+
+/// Prints lines that match, oldest first: the newest `lines` of them, or all.
+pub async fn search(
+    server: &str,
+    lines: Option<u32>,
+    wanted: &LogSearch,
+    cx: &Context,
+) -> Result<(), Failure> {
+    let now = SystemClock.now();
+    let time = |text: &Option<String>| text.as_deref().map(|text| when::parse(text, now)).transpose();
+    let (since, until) = (time(&wanted.since)?, time(&wanted.until)?);
+    let most = lines.map_or(FOUND_MAX, |lines| lines as usize);
+    let mut query = String::new();
+    let mut put = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            query.push_str(&format!("&{name}={}", segment(&value)));
+        }
+    };
+    put("text", wanted.grep.clone());
+    put("regex", wanted.regex.clone());
+    put("case", wanted.case_sensitive.then(|| "true".to_owned()));
+    put("since", since.map(|time| time.to_string()));
+    put("until", until.map(|time| time.to_string()));
+    put("source", wanted.source.clone());
+    let (mut found, mut before, mut refusals) = (Vec::<JournalLine>::new(), None, 0);
+    while found.len() < most {
+        let count = (most - found.len()).min(FOUND_PAGE);
+        let before_query = before
+            .map(|seq: u64| format!("&before={seq}"))
+            .unwrap_or_default();
+        let path = format!(
+            "/api/client/servers/{}/logs/search?lines={count}{before_query}{query}",
+            segment(server)
+        );
+        let page: SearchPage = match cx.panel.get(&path).await {
+            Ok(page) => page,
+            // Others search, too.
+            Err(failure) if failure.status == Some(429) && refusals < PATIENCE => {
+                refusals += 1;
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                continue;
+            }
+            Err(failure) => return Err(failure.about_server(server)),
+        };
+        found.extend(page.data);
+        before = Some(page.from);
+        if page.begin {
+            break;
         }
     }
-    Ok(())
+    if lines.is_none() && found.len() >= FOUND_MAX && !cx.out.json {
+        cx.out.line(&format!(
+            "-- Only the newest {FOUND_MAX} lines are shown: narrow it with --until --"
+        ))?;
+    }
+    found.iter().rev().try_for_each(|line| print_line(line, cx))
 }
 
 /// Types one line.

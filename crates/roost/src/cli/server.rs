@@ -2,7 +2,7 @@
 
 use super::{Context, confirm, history, server_options, server_power, server_view, server_view::View};
 use crate::{
-    args::Server as Verb,
+    args::{LogSearch, Server as Verb},
     client::segment,
     failure::Failure,
     output::{local_time, or_dash},
@@ -106,9 +106,13 @@ pub async fn run(verb: Verb, cx: &Context) -> Result<(), Failure> {
             follow,
             lines,
             all,
+            search,
             erase_before,
         } => match erase_before {
             Some(time) => history::erase(&server, &time, cx).await,
+            None if search != LogSearch::default() => {
+                history::search(&server, (!all).then_some(lines), &search, cx).await
+            }
             None => history::logs(&server, (!all).then_some(lines), follow, cx).await,
         },
         Verb::Grant {

@@ -5,13 +5,15 @@
  * Which lines are kept and drawn is the terminal's business.
  */
 
-import type { Dialect, Gap, Line, OutputSink, Page, Send, Typed } from './output';
-import { readBlock, readGap, readPage, readPlace, readPresence, readReason, readTyped } from './v1';
+import type { Dialect, Found, Gap, Line, OutputSink, Page, Place, Searcher, SearchQuery, Send, Typed } from './output';
+import { readBlock, readFound, readGap, readPage, readPlace, readPresence, readReason, readTyped } from './v1';
 
 /** Lines of the past that a fresh page begins with: a few screens. */
 export const FIRST_LINES = 500;
 /** Lines of the past that come at once after a time away; more are paged back for. */
 export const MOST_LINES = 5_000;
+/** Found lines that are asked for at once. */
+const FOUND_LINES = 100;
 /** Commands that are remembered so that none is shown twice after a reconnect. */
 const TYPED_KEPT = 200;
 
@@ -30,7 +32,13 @@ export class NumberedDialect implements Dialect {
   #page: { name: number; done: (page: Page | string) => void } | null = null;
   /** Pages are read one at a time. */
   #pages: Promise<unknown> = Promise.resolve();
+  readonly #searches = new Map<number, (found: Found | string) => void>();
   #typed: string[] = [];
+
+  readonly search: Searcher = {
+    find: (query, before) => this.#find(query, before),
+    cancel: () => void this.#send('cancel search'),
+  };
 
   constructor(readonly sink: OutputSink) {}
 
@@ -60,7 +68,10 @@ export class NumberedDialect implements Dialect {
         this.#answer(first, null);
         return true;
       case 'refused':
-        this.#answer(first, `Not done. ${readReason(second)}`);
+        if (!this.#searched(first, readReason(second))) this.#answer(first, `Not done. ${readReason(second)}`);
+        return true;
+      case 'found':
+        this.#searched(first, readFound(second) ?? 'The node’s answer could not be read.');
         return true;
       case 'page':
         this.#paged(first, readPage(second) ?? 'The node’s answer could not be read.');
@@ -84,6 +95,8 @@ export class NumberedDialect implements Dialect {
     this.#asked.clear();
     this.#page?.done('The connection was lost.');
     this.#page = null;
+    for (const done of this.#searches.values()) done('The connection was lost.');
+    this.#searches.clear();
   }
 
   ask(event: 'send command' | 'set state', argument: string): Promise<string | null> {
@@ -97,19 +110,40 @@ export class NumberedDialect implements Dialect {
     });
   }
 
-  page(before: number, lines: number): Promise<Page | string> {
+  page(place: Place, lines: number): Promise<Page | string> {
     const turn = this.#pages.then(
       () =>
         new Promise<Page | string>((done) => {
           this.#name += 1;
           this.#page = { name: this.#name, done };
-          if (this.#send('send page', { before, lines }, this.#name)) return;
+          if (this.#send('send page', { ...place, lines }, this.#name)) return;
           this.#page = null;
           done('The console is not connected.');
         }),
     );
     this.#pages = turn;
     return turn;
+  }
+
+  #find({ text, regex, exact }: SearchQuery, before?: number): Promise<Found | string> {
+    this.#name += 1;
+    const name = this.#name;
+    const wanted = { ...(regex ? { regex: text } : { text }), case: exact, most: FOUND_LINES, ...(before === undefined ? {} : { before }) };
+    return new Promise((done) => {
+      this.#searches.set(name, done);
+      if (this.#send('send search', wanted, name)) return;
+      this.#searches.delete(name);
+      done('The console is not connected.');
+    });
+  }
+
+  /** False where that is no search's name. */
+  #searched(name: unknown, found: Found | string): boolean {
+    const done = typeof name === 'number' ? this.#searches.get(name) : undefined;
+    if (!done) return false;
+    this.#searches.delete(name as number);
+    done(found);
+    return true;
   }
 
   #lines(lines: Line[]): void {

@@ -43,18 +43,56 @@ export interface Presence {
   users: { user: string; sockets: number }[];
 }
 
-/** Older lines: all that the viewer may see from number `from` up to the one that was asked for. */
+/** Where a page is: before a number, or behind one. */
+export type Place = { before: number } | { after: number };
+
+/** A piece of the history: all that the viewer may see from number `from` on and before `next`. */
 export interface Page {
   from: number;
+  next: number;
   /** Nothing stands before `from`. */
   begin: boolean;
-  /** How many lines before `from` are gone. */
+  /** How many lines before `from` are gone; of a page behind a number, how many behind that one. */
   gone: number;
   lines: Line[];
 }
 
-/** Reads the lines before a number; a text where that was not possible, for people. */
-export type Pager = (before: number, lines: number) => Promise<Page | string>;
+/** Reads a page; a text where that was not possible, for people. */
+export type Pager = (place: Place, lines: number) => Promise<Page | string>;
+
+export interface SearchQuery {
+  text: string;
+  /** The text is a regular expression. */
+  regex: boolean;
+  /** Capitals matter. */
+  exact: boolean;
+}
+
+/** A line that was looked for: what stands before the place, the place, and what stands behind it. */
+export interface FoundLine {
+  seq: number;
+  time: number;
+  source: Source;
+  text: [string, string, string];
+}
+
+/** All that was found from number `from` on and before `next`, newest first. */
+export interface Found {
+  from: number;
+  next: number;
+  /** Where the history begins for this viewer. */
+  first: number;
+  /** Nothing is left to look through. */
+  begin: boolean;
+  lines: FoundLine[];
+}
+
+/** Looks through the whole history of a server, one search at a time: a new one ends the one before. */
+export interface Searcher {
+  /** Lines before a number, if one is given; a text where that was not possible, for people. */
+  find(query: SearchQuery, before?: number): Promise<Found | string>;
+  cancel(): void;
+}
 
 /** Where a dialect brings what it hears, in its order. */
 export interface OutputSink {
@@ -88,4 +126,6 @@ export interface Dialect {
   ask(event: 'send command' | 'set state', argument: string): Promise<string | null>;
   /** Absent where the protocol has no pages. */
   page?: Pager;
+  /** The same for searching. */
+  search?: Searcher;
 }

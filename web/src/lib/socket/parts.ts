@@ -2,7 +2,7 @@
 
 import type { Clock } from './clock';
 import type { PowerState, Stats } from './events';
-import type { Gap, Line, Pager, Presence, Typed } from './output';
+import type { Gap, Line, Pager, Presence, Searcher, Typed } from './output';
 
 /** What the panel answered to the request for credentials. */
 export type Credentials =
@@ -31,6 +31,8 @@ export interface SessionSink {
   connection(connection: Connection): void;
   /** How older lines are read; null where the node's protocol has no pages. Said before the first line. */
   pages(pager: Pager | null): void;
+  /** How the whole history is searched; null where the node's protocol can't. Said with the pages. */
+  searches(searcher: Searcher | null): void;
   /** The number that the next line will get. */
   began(next: number): void;
   lines(lines: Line[]): void;

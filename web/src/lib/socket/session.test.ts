@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { ManualClock, settle } from './clock';
 import type { PowerState, Stats } from './events';
-import type { Pager, Presence } from './output';
+import type { Pager, Presence, Searcher } from './output';
 import type { Connection, Credentials, Notice, SocketLike } from './parts';
 import { ConsoleSession } from './session';
 
@@ -52,6 +52,7 @@ class World {
   stats: Stats[] = [];
   signedOut = 0;
   pager: Pager | null = null;
+  searcher: Searcher | null = null;
   presence: Presence | null = null;
   session = new ConsoleSession(
     {
@@ -70,6 +71,7 @@ class World {
     {
       connection: (connection) => this.connections.push(connection),
       pages: (pager) => (this.pager = pager),
+      searches: (searcher) => (this.searcher = searcher),
       began: () => undefined,
       lines: (lines) => this.screen.push(...lines.map((line) => line.text)),
       gap: ({ count, reason }) => this.screen.push(`<${count} ${reason}>`),
@@ -565,8 +567,8 @@ describe('roost.v1: requests', () => {
 
   test('pages are asked for one at a time', async () => {
     await startNumbered(1_001);
-    const first = world.pager?.(1_001, 500);
-    const second = world.pager?.(501, 500);
+    const first = world.pager?.({ before: 1_001 }, 500);
+    const second = world.pager?.({ before: 501 }, 500);
     await settle();
     const asked = () => world.socket.sent.filter(({ event }) => event === 'send page');
     expect(asked()).toEqual([{ event: 'send page', args: [{ before: 1_001, lines: 500 }, 1] }]);
@@ -576,21 +578,42 @@ describe('roost.v1: requests', () => {
     expect([page.from, page.begin, page.gone, page.lines.length, page.lines[0]?.seq]).toEqual([501, false, 0, 500, 501]);
     await settle();
     expect(asked()).toHaveLength(2);
-    world.socket.says('page', 2, { from: 41, begin: true, gap: { after: 0, count: 40, reason: 'retention' }, blocks: [] });
-    expect(await second).toEqual({ from: 41, begin: true, gone: 40, lines: [] });
+    world.socket.says('page', 2, { from: 41, next: 501, begin: true, gap: { after: 0, count: 40, reason: 'retention' }, blocks: [] });
+    expect(await second).toEqual({ from: 41, next: 501, begin: true, gone: 40, lines: [] });
   });
 
   test('a page that is refused or cut off says why', async () => {
     await startNumbered(1_001);
-    const refused = world.pager?.(1_001, 500);
+    const refused = world.pager?.({ before: 1_001 }, 500);
     await settle();
     world.socket.says('refused', 1, { code: 'busy', reason: 'Ask again.' });
     expect(await refused).toContain('Ask again.');
-    const cut = world.pager?.(1_001, 500);
+    const cut = world.pager?.({ before: 1_001 }, 500);
     await settle();
     await world.cut(1006);
     expect(await cut).toBe('The connection was lost.');
-    expect(await world.pager?.(1, 1)).toBe('The console is not connected.');
+    expect(await world.pager?.({ before: 1 }, 1)).toBe('The console is not connected.');
+  });
+
+  test('a search is asked for by its name, and another one ends it', async () => {
+    await startNumbered(1_001);
+    const query = { text: 'timed out', regex: false, exact: false };
+    const first = world.searcher?.find(query);
+    const second = world.searcher?.find({ ...query, regex: true, exact: true }, 90);
+    const asked = world.socket.sent.filter(({ event }) => event === 'send search');
+    expect(asked.map(({ args }) => args)).toEqual([
+      [{ text: 'timed out', case: false, most: 100 }, 1],
+      [{ regex: 'timed out', case: true, most: 100, before: 90 }, 2],
+    ]);
+    world.socket.says('refused', 1, { code: 'cancelled', reason: 'Another search has begun.' });
+    expect(await first).toBe('Another search has begun.');
+    const lines = [{ seq: 70, time: 5, source: 'output', text: ['ada ', 'timed out', ''] }];
+    world.socket.says('found', 2, { from: 60, next: 90, first: 1, begin: false, lines });
+    expect(await second).toEqual({ from: 60, next: 90, first: 1, begin: false, lines });
+    const cut = world.searcher?.find(query);
+    await world.cut(1006);
+    expect(await cut).toBe('The connection was lost.');
+    expect(await world.searcher?.find(query)).toBe('The console is not connected.');
   });
 
   test('who is there and who typed what, once', async () => {

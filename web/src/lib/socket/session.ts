@@ -13,7 +13,7 @@ import type { Timer } from './clock';
 import { closeWords, isFinal, plain } from './close';
 import { encode, isPowerState, parseEvent, parseStats, type PowerAction } from './events';
 import { NumberedDialect } from './numbered';
-import type { Dialect, OutputSink, Page } from './output';
+import type { Dialect, Found, OutputSink, Page, Place, SearchQuery } from './output';
 import type { Connection, Credentials, SessionParts, SessionSink, SocketLike } from './parts';
 import { SUBPROTOCOL } from './v1';
 
@@ -199,13 +199,19 @@ export class ConsoleSession {
     if (this.#dialect) this.sink.anew('');
     const is: Dialect = name === 'v1' ? new NumberedDialect(this.#output) : new ClassicDialect(this.parts.clock, this.#output);
     this.#dialect = { name, is };
-    this.sink.pages(is.page ? (before, lines) => this.#page(before, lines) : null);
+    this.sink.pages(is.page ? (place, lines) => this.#page(place, lines) : null);
+    this.sink.searches(is.search ? { find: (query, before) => this.#find(query, before), cancel: () => this.#dialect?.is.search?.cancel() } : null);
     return is;
   }
 
-  #page(before: number, lines: number): Promise<Page | string> {
-    const page = this.#connection.phase === 'live' ? this.#dialect?.is.page?.(before, lines) : undefined;
+  #page(place: Place, lines: number): Promise<Page | string> {
+    const page = this.#connection.phase === 'live' ? this.#dialect?.is.page?.(place, lines) : undefined;
     return page ?? Promise.resolve('The console is not connected.');
+  }
+
+  #find(query: SearchQuery, before?: number): Promise<Found | string> {
+    const found = this.#connection.phase === 'live' ? this.#dialect?.is.search?.find(query, before) : undefined;
+    return found ?? Promise.resolve('The console is not connected.');
   }
 
   #closed(code: number, reason: string): void {

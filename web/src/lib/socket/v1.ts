@@ -3,7 +3,7 @@
  * out, never an error. What they mean is `NumberedDialect`'s business.
  */
 
-import type { Gap, GapReason, Line, Page, Presence, Source, Typed } from './output';
+import type { Found, FoundLine, Gap, GapReason, Line, Page, Presence, Source, Typed } from './output';
 
 /** What is offered, and what the node's answer names. */
 export const SUBPROTOCOL = 'roost.v1';
@@ -28,9 +28,22 @@ export function readGap(value: unknown): Gap | null {
 }
 
 export function readPage(value: unknown): Page | null {
-  const { from, begin, gap, blocks } = object(value);
+  const { from, next, begin, gap, blocks } = object(value);
   if (!isCount(from) || !Array.isArray(blocks)) return null;
-  return { from, begin: begin === true, gone: readGap(gap)?.count ?? 0, lines: blocks.flatMap((block) => readBlock(block) ?? []) };
+  return { from, next: isCount(next) ? next : from, begin: begin === true, gone: readGap(gap)?.count ?? 0, lines: blocks.flatMap((block) => readBlock(block) ?? []) };
+}
+
+export function readFound(value: unknown): Found | null {
+  const { from, next, first, begin, lines } = object(value);
+  if (!isCount(from) || !isCount(next) || !isCount(first) || !Array.isArray(lines)) return null;
+  return { from, next, first, begin: begin === true, lines: lines.flatMap((line) => readFoundLine(line) ?? []) };
+}
+
+function readFoundLine(value: unknown): FoundLine | null {
+  const { seq, time, source, text } = object(value);
+  if (!isCount(seq) || !isSource(source) || !Array.isArray(text)) return null;
+  const part = (i: number) => (typeof text[i] === 'string' ? text[i] : '');
+  return { seq, time: typeof time === 'number' ? time : 0, source, text: [part(0), part(1), part(2)] };
 }
 
 export function readPlace(value: unknown): { stream: string; next: number } | null {

@@ -10,6 +10,8 @@ export interface KeyEvents {
   copied(): void;
   /** A key that scrolls upwards was pressed. */
   lookedUp(): void;
+  /** The same downwards. */
+  lookedDown(): void;
 }
 
 /** For xterm: always false, so that it does nothing with keys by itself; Tab above all stays with the browser. */
@@ -39,6 +41,7 @@ export function keyHandler(terminal: Terminal, events: KeyEvents): (event: Keybo
       event.preventDefault();
       move();
       if (event.key === 'ArrowUp' || event.key === 'PageUp' || event.key === 'Home') events.lookedUp();
+      else events.lookedDown();
     }
     return false;
   };

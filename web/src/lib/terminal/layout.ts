@@ -41,6 +41,32 @@ export function yOfRow(buffer: IBuffer, row: number): number {
   return buffer.baseY;
 }
 
+export interface Cell {
+  x: number;
+  y: number;
+  width: number;
+}
+
+/** The cells of a text where it stands first in the logical row that begins at `y`; none where it does not. */
+export function cellsOf(buffer: IBuffer, y: number, text: string): Cell[] {
+  let row = '';
+  const cells: Cell[] = [];
+  for (let at = y; at === y || buffer.getLine(at)?.isWrapped; at += 1) {
+    const line = buffer.getLine(at);
+    if (!line) break;
+    for (let x = 0; x < line.length; x += 1) {
+      const cell = line.getCell(x);
+      // The second half of a wide character is none of its own.
+      if (!cell || cell.getWidth() === 0) continue;
+      const chars = cell.getChars() || ' ';
+      row += chars;
+      for (let i = 0; i < chars.length; i += 1) cells.push({ x, y: at, width: cell.getWidth() });
+    }
+  }
+  const from = text === '' ? -1 : row.indexOf(text);
+  return from < 0 ? [] : cells.slice(from, from + text.length);
+}
+
 /** All that stands in the buffer, without the blank end. */
 export function textOf(buffer: IBuffer): string {
   let text = '';

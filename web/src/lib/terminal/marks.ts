@@ -3,7 +3,8 @@
  * below is for copying, searching and reading aloud), and a still picture while all rows are written anew.
  */
 
-import type { Terminal } from '@xterm/xterm';
+import type { IDisposable, Terminal } from '@xterm/xterm';
+import { cellsOf } from './layout';
 import type { Mark } from './rows';
 
 /** Over the row in which the terminal's cursor stands. */
@@ -21,6 +22,28 @@ export function drawMark(terminal: Terminal, { kind, label, text }: Mark): void 
     name.textContent = label;
     element.replaceChildren(name, ` ${text}`);
   });
+}
+
+/** Colours a logical row that begins at `y`, and in it the first place of a text; returns what undoes it. */
+export function markRow(terminal: Terminal, y: number, text: string, row: string, place: string): IDisposable[] {
+  const buffer = terminal.buffer.active;
+  const undo: IDisposable[] = [];
+  const colour = (at: number, x: number, width: number, backgroundColor: string) => {
+    const marker = terminal.registerMarker(at - buffer.baseY - buffer.cursorY);
+    const decoration = terminal.registerDecoration({ marker, x, width, backgroundColor, layer: 'bottom' });
+    if (decoration) undo.push(decoration);
+    undo.push(marker);
+  };
+  const found = cellsOf(buffer, y, text);
+  for (let at = y; at === y || buffer.getLine(at)?.isWrapped; at += 1) {
+    const inRow = found.filter((cell) => cell.y === at);
+    const from = inRow[0]?.x ?? 0;
+    const to = inRow.reduce((end, cell) => Math.max(end, cell.x + cell.width), 0);
+    if (from > 0) colour(at, 0, from, row);
+    if (to > from) colour(at, from, to - from, place);
+    if (to < terminal.cols) colour(at, to, terminal.cols - to, row);
+  }
+  return undo;
 }
 
 /**

@@ -31,14 +31,18 @@ export function joins(item: Item, before: Item | undefined): boolean {
   return before !== undefined && isLine(item) && isLine(before) && (item.flags & CONTINUED) !== 0 && (before.flags & OPEN) !== 0 && item.source === before.source;
 }
 
-/** Begins each row with its time, if there is one: the hour of today, the date of other days. */
+/** Begins each row with its time, if there is one. */
 export function timeBefore(time: number, now: number): string {
-  if (time === 0) return '';
+  return time === 0 ? '' : `\u001b[90m${timeText(time, now)}\u001b[0m `;
+}
+
+/** The hour of today, the date of other days. */
+export function timeText(time: number, now: number): string {
   const two = (n: number) => String(n).padStart(2, '0');
   const at = new Date(time);
   const clock = `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
   const day = at.toDateString() === new Date(now).toDateString() ? '' : `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} `;
-  return `\u001b[90m${day}${clock}\u001b[0m `;
+  return `${day}${clock}`;
 }
 
 const DAEMON = '\u001b[33m\u001b[1m[Roost Daemon]:\u001b[0m ';

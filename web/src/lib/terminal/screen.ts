@@ -1,7 +1,8 @@
 /**
  * The terminal on the page: xterm with what a console needs around it. Items come in, are made harmless and are
  * written in batches; marks of the console's own are drawn over their row in a way that output can't imitate. At its
- * upper end it asks for older lines and writes itself anew with them, the reader's line staying where it is. Nothing
+ * ends it asks for older or newer lines and writes itself anew with them, the reader's line staying where it is; it can
+ * jump to any line of the history. Nothing
  * that the terminal would like to send goes anywhere: its input is off and nobody listens to it.
  *
  * Which lines are kept is `Transcript`'s business, what they look like `RowWriter`'s; keys, links and the clipboard are
@@ -12,12 +13,12 @@ import { FitAddon } from '@xterm/addon-fit';
 import { SearchAddon } from '@xterm/addon-search';
 import { Unicode11Addon } from '@xterm/addon-unicode11';
 import { WebLinksAddon } from '@xterm/addon-web-links';
-import { Terminal } from '@xterm/xterm';
+import { Terminal, type IDisposable } from '@xterm/xterm';
 import type { Gap, Line, Pager } from '../socket/output';
 import { keyHandler, openLink, webTarget } from './controls';
 import { harmless } from './filter';
 import { rowAt, textOf, writtenRows, yOfRow } from './layout';
-import { cover, drawMark } from './marks';
+import { cover, drawMark, markRow } from './marks';
 import { MATCH, PALETTES } from './palette';
 import { isLine, RowWriter, type Item, type Mark } from './rows';
 import { PAGED, Transcript, UNPAGED } from './transcript';
@@ -34,20 +35,22 @@ const MOST_WAITING = 100_000;
 const PAGE_LINES = 1_000;
 /** Characters that the terminal is given at once; between them it lets the page breathe. */
 const CHUNK = 64_000;
+/** Lines before and behind a place that is jumped to. */
+const AROUND = 500;
 /** After a page that could not be read. */
 const PAGE_PAUSE_MS = 2_000;
 const CLEAR = '\u001b[0m\u001b[H\u001b[2J\u001b[3J';
 /** Synchronized output: nothing is drawn in between. */
 const HOLD = '\u001b[?2026h';
 const SHOW = '\u001b[?2026l';
-const DETACHED: Mark = { kind: 'edge', label: 'History', text: 'Newer lines are not loaded here: jump to the latest one to go on.' };
+const DETACHED: Mark = { kind: 'edge', label: 'History', text: 'Newer lines are not loaded here yet: scroll on, or jump to the latest one.' };
 
 export interface ScreenEvents {
   /** Whether the newest line is in sight, and how many came since it was last. */
   scrolled(atLatest: boolean, unseen: number): void;
-  /** Older lines are being read. */
+  /** Lines are being read. */
   loading(on: boolean): void;
-  /** Why older lines can't be read. */
+  /** Why lines can't be read. */
   trouble(reason: string): void;
   /** The target of the link under the pointer. */
   link(target: string | null): void;
@@ -63,6 +66,18 @@ export interface ScreenLook {
   screenReader: boolean;
   /** The time before each line that has one. */
   times: boolean;
+}
+
+/** How what is loaded is searched. */
+export interface Find {
+  regex: boolean;
+  exact: boolean;
+}
+
+/** A line of the history, and what in it is to be marked. */
+export interface Aim {
+  seq: number;
+  mark: string;
 }
 
 export class TerminalScreen {
@@ -89,6 +104,12 @@ export class TerminalScreen {
   #hasTail = false;
   #unseen = 0;
   #look: ScreenLook;
+  /** Where a jump leads to, and the one that is under way. */
+  #aim: Aim | null = null;
+  #approach: Promise<void> | undefined;
+  /** The line that is marked, and its mark. */
+  #hit: Aim | null = null;
+  #hitMarks: IDisposable[] = [];
   #disposed = false;
   /** What has the terminal for itself, one after the other. */
   #turn: Promise<unknown> = Promise.resolve();
@@ -123,9 +144,9 @@ export class TerminalScreen {
     this.#terminal.unicode.activeVersion = '11';
     this.#terminal.loadAddon(new WebLinksAddon((_, uri) => openLink(uri), { hover: (_, uri) => events.link(webTarget(uri)), leave: () => events.link(null) }));
     this.#terminal.open(element);
-    this.#terminal.attachCustomKeyEventHandler(keyHandler(this.#terminal, { wantsSearch: () => events.wantsSearch(), copied: () => events.copied(), lookedUp: () => this.#lookedUp() }));
+    this.#terminal.attachCustomKeyEventHandler(keyHandler(this.#terminal, { wantsSearch: () => events.wantsSearch(), copied: () => events.copied(), lookedUp: () => this.#lookedUp(), lookedDown: () => this.#lookedDown() }));
     // At the very top a wheel scrolls nothing, and xterm says nothing.
-    element.addEventListener('wheel', (event) => event.deltaY < 0 && this.#lookedUp(), { passive: true, capture: true });
+    element.addEventListener('wheel', (event) => (event.deltaY < 0 ? this.#lookedUp() : this.#lookedDown()), { passive: true, capture: true });
     this.#terminal.onScroll(() => this.#scrolled());
     this.#terminal.onWriteParsed(() => this.#scrolled());
     this.#search.onDidChangeResults(({ resultIndex, resultCount }) => events.matches(resultIndex, resultCount));
@@ -198,25 +219,37 @@ export class TerminalScreen {
   page(direction: 1 | -1): void {
     this.#terminal.scrollPages(direction);
     if (direction < 0) this.#lookedUp();
+    else this.#lookedDown();
   }
 
   focus(): void {
     this.#terminal.focus();
   }
 
-  find(term: string, back: boolean, incremental = false): void {
+  /** Looks for a text in what is loaded. */
+  find(term: string, back: boolean, { regex, exact }: Find, incremental = false): void {
     if (term === '') {
       this.clearSearch();
       this.events.matches(-1, 0);
       return;
     }
     const { match, active, ruler } = MATCH[this.#look.theme];
-    const options = { incremental, decorations: { matchBackground: match, activeMatchBackground: active, matchOverviewRuler: ruler, activeMatchColorOverviewRuler: ruler } };
+    const decorations = { matchBackground: match, activeMatchBackground: active, matchOverviewRuler: ruler, activeMatchColorOverviewRuler: ruler };
+    const options = { incremental, regex, caseSensitive: exact, decorations };
     if (back) this.#search.findPrevious(term, options);
     else this.#search.findNext(term, options);
   }
 
+  /** Brings a line of the history into sight and marks it; the lines around it are read if they are not held. */
+  jumpTo(aim: Aim): Promise<void> {
+    this.#aim = aim;
+    this.#approach ??= this.#approachAll().finally(() => (this.#approach = undefined));
+    return this.#approach;
+  }
+
   clearSearch(): void {
+    this.#aim = this.#hit = null;
+    this.#unmark();
     this.#search.clearDecorations();
     this.#terminal.clearSelection();
   }
@@ -252,10 +285,12 @@ export class TerminalScreen {
       return;
     }
     this.#write(shown);
-    if (this.#transcript.detached && !this.#hasTail) {
-      this.#hasTail = true;
-      this.#write([DETACHED]);
-    }
+    if (!this.#transcript.detached) return;
+    // What is left out writes nothing, and is counted.
+    this.events.scrolled(false, this.#unseen);
+    if (this.#hasTail) return;
+    this.#hasTail = true;
+    this.#write([DETACHED]);
   }
 
   /** Hands what waits to the transcript. */
@@ -311,6 +346,7 @@ export class TerminalScreen {
     this.events.scrolled(!reading, this.#unseen);
     const { viewportY, baseY } = this.#terminal.buffer.active;
     if (reading && viewportY < this.#terminal.rows && baseY > 0) this.#lookedUp();
+    if (reading) this.#lookedDown();
   }
 
   get #followedRows(): number {
@@ -328,6 +364,90 @@ export class TerminalScreen {
     if (this.#terminal.buffer.active.viewportY < this.#terminal.rows) void this.#older();
   }
 
+  /** The same for what stands below. */
+  #lookedDown(): void {
+    const { viewportY, baseY } = this.#terminal.buffer.active;
+    if (this.#transcript.newerThan !== null && baseY - viewportY < this.#terminal.rows) void this.#newer();
+  }
+
+  async #newer(): Promise<void> {
+    const after = this.#transcript.newerThan;
+    if (!this.#pager || this.#loading || this.#jumping || this.#busy || after === null || Date.now() < this.#pagesFrom) return;
+    this.#loading = true;
+    // What comes meanwhile waits: it may follow on the page.
+    this.#jumping = true;
+    this.events.loading(true);
+    const page = await this.#pager({ after }, PAGE_LINES);
+    if (this.#disposed) return;
+    if (typeof page === 'string') this.#failed(page);
+    else await this.#rewrite(() => this.#transcript.extend(after, page), 'stay');
+    this.#jumping = this.#loading = false;
+    this.events.loading(false);
+    this.#soon();
+    this.#scrolled();
+  }
+
+  #failed(reason: string): void {
+    this.#pagesFrom = Date.now() + PAGE_PAUSE_MS;
+    this.events.trouble(reason);
+  }
+
+  async #approachAll(): Promise<void> {
+    while (this.#aim && !this.#disposed) {
+      const aim = this.#aim;
+      await this.#approachOne(aim);
+      if (this.#aim === aim) this.#aim = null;
+    }
+  }
+
+  async #approachOne(aim: Aim): Promise<void> {
+    this.#hit = aim;
+    await this.#alone(() => {
+      this.#keepWhatIsShown();
+      this.#showHit();
+    });
+    if (this.#transcript.lineAt(aim.seq) || !this.#pager) return;
+    // A page that is under way has the terminal first.
+    while ((this.#loading || this.#jumping) && !this.#disposed) await new Promise((done) => setTimeout(done, BATCH_MS));
+    this.#loading = this.#jumping = true;
+    this.events.loading(true);
+    const older = await this.#pager({ before: aim.seq + 1 }, AROUND);
+    const newer = typeof older === 'string' ? older : await this.#pager({ after: aim.seq }, AROUND);
+    if (this.#disposed) return;
+    if (typeof older === 'string' || typeof newer === 'string') {
+      this.#failed(String(newer));
+    } else if (this.#hit === aim) {
+      this.#reading = true;
+      await this.#rewrite(() => this.#transcript.place(older, newer), () => this.#showHit());
+    }
+    this.#jumping = this.#loading = false;
+    this.events.loading(false);
+    this.#soon();
+    this.#scrolled();
+  }
+
+  /** Scrolls to the line that was jumped to, if it is held, and marks it. */
+  #showHit(): void {
+    const line = this.#hit && !this.#stale ? this.#transcript.lineAt(this.#hit.seq) : undefined;
+    if (!line) return;
+    this.#terminal.scrollToLine(Math.max(0, this.#yOf(line) - Math.floor(this.#terminal.rows / 3)));
+    this.#mark();
+  }
+
+  /** Marks that line, wherever it stands now. */
+  #mark(): void {
+    this.#unmark();
+    const line = this.#hit ? this.#transcript.lineAt(this.#hit.seq) : undefined;
+    if (!this.#hit || !line) return;
+    const { match, active } = MATCH[this.#look.theme];
+    this.#hitMarks = markRow(this.#terminal, this.#yOf(line), this.#hit.mark, match, active);
+  }
+
+  #unmark(): void {
+    for (const mark of this.#hitMarks) mark.dispose();
+    this.#hitMarks = [];
+  }
+
   async #older(): Promise<void> {
     if (!this.#pager || this.#loading || this.#jumping || this.#transcript.olderThan === null || Date.now() < this.#pagesFrom) return;
     this.#loading = true;
@@ -335,11 +455,10 @@ export class TerminalScreen {
     // The terminal may have dropped rows that are still kept.
     await this.#alone(() => this.#keepWhatIsShown());
     const before = this.#transcript.olderThan;
-    const page = before === null ? null : await this.#pager(before, PAGE_LINES);
+    const page = before === null ? null : await this.#pager({ before }, PAGE_LINES);
     if (this.#disposed) return;
     if (typeof page === 'string') {
-      this.#pagesFrom = Date.now() + PAGE_PAUSE_MS;
-      this.events.trouble(page);
+      this.#failed(page);
     } else if (page !== null && before !== null) {
       await this.#rewrite(() => this.#transcript.prepend(before, page));
     }
@@ -357,7 +476,7 @@ export class TerminalScreen {
     this.#unseen = 0;
     this.#stale = true;
     const before = this.#transcript.olderThan;
-    const page = before === null ? '' : await this.#pager(before, PAGE_LINES);
+    const page = before === null ? '' : await this.#pager({ before }, PAGE_LINES);
     if (this.#disposed) return;
     if (typeof page !== 'string' && before !== null) this.#transcript.prepend(before, page);
     this.#jumping = false;
@@ -390,11 +509,15 @@ export class TerminalScreen {
     return new Promise((done) => this.#terminal.write(text, done));
   }
 
-  /** Changes the transcript and writes all of it anew, unseen, so that the reader's row stays where it is. */
-  #rewrite(change: () => unknown): Promise<void> {
+  /**
+   * Changes the transcript and writes all of it anew, unseen, so that the reader's row stays where it is: `follow`, but
+   * for who sees the last one, or `stay`, for him too. Or a function brings a row into sight.
+   */
+  #rewrite(change: () => unknown, then: 'follow' | 'stay' | (() => void) = 'follow'): Promise<void> {
     return this.#alone(async () => {
-      const anchor = this.#stale || this.#atBottom() ? null : this.#anchor();
-      const follows = anchor === null && !(this.#reading && this.#transcript.detached);
+      const isGoal = typeof then === 'function';
+      const anchor = isGoal || this.#stale || (then === 'follow' && this.#atBottom()) ? null : this.#anchor();
+      const follows = !isGoal && anchor === null && !(this.#reading && this.#transcript.detached);
       change();
       this.#stale = false;
       // Those that were taken while it was busy are among the items.
@@ -409,7 +532,9 @@ export class TerminalScreen {
       this.#hasTail = this.#transcript.detached;
       if (this.#hasTail) this.#write([DETACHED]);
       await this.#written();
-      if (anchor) this.#terminal.scrollToLine(this.#yOf(anchor.item) + anchor.offset);
+      this.#mark();
+      if (isGoal) then();
+      else if (anchor) this.#terminal.scrollToLine(this.#yOf(anchor.item) + anchor.offset);
       else this.#terminal.scrollToBottom();
       await this.#written(SHOW);
       uncover();

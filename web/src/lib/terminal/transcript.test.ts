@@ -5,7 +5,7 @@ import { PAGED, Transcript } from './transcript';
 
 const line = (seq: number, text = `line ${seq}`, flags = 0): Line => ({ seq, time: 0, text, source: 'output', flags });
 const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => line(from + i));
-const page = (from: number, to: number, more: Partial<Page> = {}): Page => ({ from, begin: false, gone: 0, lines: range(from, to), ...more });
+const page = (from: number, to: number, more: Partial<Page> = {}): Page => ({ from, next: to + 1, begin: false, gone: 0, lines: range(from, to), ...more });
 const seqs = (items: readonly Item[]) => items.map((item) => (isLine(item) ? item.seq : item.text));
 /** First and last number, and that none is missing between them. */
 function held() {
@@ -184,8 +184,19 @@ test('whatever is done, what is held has no hole, keeps its bounds and reaches t
   const all: Line[] = [];
   let reading = false;
   for (let step = 0; step < 3_000; step += 1) {
-    const what = random(10);
-    if (what < 6) {
+    const what = random(13);
+    if (what === 12 && all.length > 0) {
+      const seq = 1 + random(all.length);
+      const from = Math.max(1, seq - 20);
+      const to = Math.min(all.length, seq + 20);
+      transcript.place({ from, next: seq + 1, begin: from === 1, gone: 0, lines: all.slice(from - 1, seq) }, { from: seq + 1, next: to + 1, begin: false, gone: 0, lines: all.slice(seq, to) });
+      reading = true;
+    } else if (what > 9) {
+      const after = transcript.newerThan;
+      if (after === null) continue;
+      const to = Math.min(all.length, after + 25);
+      expect(transcript.extend(after, { from: after + 1, next: to + 1, begin: false, gone: 0, lines: all.slice(after, to) })).toBe(true);
+    } else if (what < 6) {
       const fresh = range(all.length + 1, all.length + 1 + random(20));
       all.push(...fresh);
       transcript.append(fresh, reading);
@@ -194,7 +205,7 @@ test('whatever is done, what is held has no hole, keeps its bounds and reaches t
     } else if (what < 9 && reading && transcript.olderThan !== null) {
       const before = transcript.olderThan;
       const from = Math.max(1, before - 25);
-      expect(transcript.prepend(before, { from, begin: from === 1, gone: 0, lines: all.slice(from - 1, before - 1) })).toBe(true);
+      expect(transcript.prepend(before, { from, next: before, begin: from === 1, gone: 0, lines: all.slice(from - 1, before - 1) })).toBe(true);
     } else if (transcript.detached) {
       transcript.toNewest();
       reading = false;
@@ -206,4 +217,55 @@ test('whatever is done, what is held has no hole, keeps its bounds and reaches t
     if (!transcript.detached && all.length > 0) expect(last).toBe(all.length);
     if (transcript.olderThan !== null && first !== undefined) expect(transcript.olderThan).toBe(first);
   }
+});
+
+describe('a jump, and the way on from it', () => {
+  const around = (seq: number) => [page(Math.max(1, seq - 49), seq, { begin: seq <= 50 }), page(seq + 1, seq + 50)] as const;
+
+  test('the lines around a place take the place of all others', () => {
+    transcript.append(range(901, 1_000), false);
+    transcript.place(...around(500));
+    expect(held()).toEqual([451, 550]);
+    expect([transcript.detached, transcript.olderThan, transcript.newerThan]).toEqual([true, 451, 550]);
+    expect(transcript.lineAt(500)?.text).toBe('line 500');
+    // What comes meanwhile is counted only.
+    expect(transcript.append(range(1_001, 1_003), true)).toMatchObject({ lines: 3, shown: [] });
+  });
+
+  test('pages lead on to the newest line, and what comes then follows', () => {
+    transcript.append(range(901, 1_000), false);
+    transcript.place(...around(500));
+    while (transcript.newerThan !== null) {
+      const after = transcript.newerThan;
+      expect(transcript.extend(after, page(after + 1, Math.min(1_000, after + 60)))).toBe(true);
+      held();
+    }
+    expect(transcript.extend(1_000, page(1_001, 1_002))).toBe(false);
+    transcript.append(range(1_001, 1_010), true);
+    expect(held()[1]).toBe(1_010);
+    expect(transcript.items.length).toBeLessThanOrEqual(220);
+  });
+
+  test('a page that holds lines which then come live shows each once', () => {
+    transcript.append(range(901, 1_000), false);
+    transcript.place(page(951, 990), page(991, 1_005));
+    expect(transcript.detached).toBe(false);
+    transcript.append(range(1_001, 1_010), true);
+    expect(held()).toEqual([951, 1_010]);
+  });
+
+  test('what retention took on the way is said', () => {
+    transcript.append(range(901, 1_000), false);
+    transcript.place(...around(500));
+    transcript.extend(550, page(601, 650, { gone: 50 }));
+    expect(transcript.items.filter((item) => !isLine(item)).map((item) => seqs([item])[0])).toEqual(['50 lines are missing here: the journal does not hold them any more.']);
+  });
+
+  test('newer lines that made room come back by reading on', () => {
+    transcript.append(range(901, 1_000), true);
+    transcript.prepend(901, page(751, 900));
+    expect(transcript.newerThan).toBe(950);
+    transcript.extend(950, page(951, 1_000));
+    expect([transcript.detached, held()[1]]).toEqual([false, 1_000]);
+  });
 });

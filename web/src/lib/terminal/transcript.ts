@@ -1,7 +1,8 @@
 /**
  * What the terminal holds: a stretch of the output without a hole, lines and the console's own marks, bounded. While
  * the newest line is followed, the oldest ones go. While a person reads further up, nothing of that goes: at the bound
- * the newest ones are left out (`detached`) and only counted, for the node's journal has them.
+ * the newest ones are left out (`detached`) and only counted, for the node's journal has them. Pages lead back to older
+ * lines and on again to the newest one; a jump begins anew with the lines around a place.
  *
  * No DOM, no socket: asking for pages and drawing are the screen's business.
  */
@@ -43,6 +44,8 @@ export class Transcript {
   /** A page ends before this number; null where it is not known. */
   #oldest: number | null = null;
   #newest = 0;
+  /** While detached: all lines up to this number are held. */
+  #heldTo = 0;
   #atBegin = false;
   #detached = false;
 
@@ -53,6 +56,11 @@ export class Transcript {
   /** Before which number older lines can be asked for; null where there are none, or none that can be asked for. */
   get olderThan(): number | null {
     return this.paged && !this.#atBegin ? this.#oldest : null;
+  }
+
+  /** Behind which number newer lines can be asked for; null where the newest one is held. */
+  get newerThan(): number | null {
+    return this.paged && this.#detached ? this.#heldTo : null;
   }
 
   /** Newer lines were left out: what is held does not reach to the newest one. */
@@ -118,9 +126,37 @@ export class Transcript {
     }
     if (from < this.#items.length) {
       this.#items.length = from;
-      this.#detached = true;
+      this.#detach();
     }
     return true;
+  }
+
+  /** Adds newer lines behind; false where they don't fit there (any more). `after` is what was asked for. */
+  extend(after: number, page: Page): boolean {
+    if (after !== this.newerThan) return false;
+    if (page.gone > 0) this.#items.push(gapMark({ after, count: page.gone, reason: 'retention' }));
+    this.#items.push(...page.lines);
+    this.#chars += sum(page.lines);
+    this.#reach(page.next - 1);
+    // Room is made at the other end, also for what comes then.
+    this.#dropOldest(this.bounds.followed);
+    return true;
+  }
+
+  /** Begins anew with a page and the one behind it. */
+  place(older: Page, newer: Page): void {
+    this.#clear();
+    this.#items = [...(older.begin ? [edge(older.gone)] : []), ...older.lines, ...newer.lines];
+    this.#chars = sum(older.lines) + sum(newer.lines);
+    this.#oldest = older.from;
+    this.#atBegin = older.begin;
+    this.#detached = true;
+    this.#reach(newer.next - 1);
+  }
+
+  /** The line of this number, or the one in whose row it is shown. */
+  lineAt(seq: number): Line | undefined {
+    return this.#items.find((item): item is Line => isLine(item) && item.seq === seq);
   }
 
   /** Keeps the newest `rows` rows only: the screen has no others. */
@@ -157,7 +193,7 @@ export class Transcript {
       }
     }
     const isFull = this.#items.length >= this.bounds.read || this.#chars >= this.bounds.chars;
-    if (this.paged && reading && isFull) this.#detached = true;
+    if (this.paged && reading && isFull && !this.#detached) this.#detach(isLine(item) && item.seq > 0 ? item.seq - 1 : this.#newest);
     if (this.#detached) return;
     this.#items.push(item);
     this.#chars += size(item);
@@ -174,8 +210,8 @@ export class Transcript {
     change.lines += count;
     this.#newest = Math.max(this.#newest, after + count);
     if (reading || this.#detached) {
-      // The reader's place stays; what came is paged back for from the newest end.
-      this.#detached = true;
+      // The reader's place stays; what came is asked for when he reads on.
+      if (!this.#detached) this.#detach(after);
       return;
     }
     this.#clear();
@@ -207,7 +243,30 @@ export class Transcript {
     this.#oldest = first?.seq ?? (this.paged ? this.#newest + 1 : null);
   }
 
+  /** Newer lines are left out from here on; without a number, those behind the last one that is held. */
+  #detach(heldTo = this.#lastSeq()): void {
+    this.#detached = true;
+    this.#heldTo = heldTo;
+  }
+
+  #lastSeq(): number {
+    for (let i = this.#items.length - 1; i >= 0; i -= 1) {
+      const item = this.#items[i] as Item;
+      if (isLine(item) && item.seq > 0) return item.seq;
+    }
+    return (this.#oldest ?? 1) - 1;
+  }
+
+  /** All lines up to a number are held now; where none was left out behind it, the newest one is followed again. */
+  #reach(seq: number): void {
+    this.#heldTo = Math.max(seq, this.#heldTo);
+    if (this.#heldTo < this.#newest) return;
+    this.#newest = this.#heldTo;
+    this.#detached = false;
+  }
+
   #clear(): void {
+    this.#heldTo = 0;
     this.#items = [];
     this.#chars = 0;
     this.#atBegin = false;

@@ -71,7 +71,7 @@ fn a_line_is_found_with_number_time_source_and_place() {
     assert_eq!(
         search(&mut viewer, &json!({"text": "player ada"})),
         json!({
-            "from": 1, "first": 1, "begin": true,
+            "from": 1, "next": 61, "first": 1, "begin": true,
             "lines": [{"seq": 41, "time": 1_700_000_000_000i64, "source": "output", "text": ["", "Player ADA", " left <grüße>"]}],
         })
     );

@@ -1,0 +1,114 @@
+//! The journals' disk is full, and then it is not.
+
+use crate::Told;
+use anyhow::{Context, ensure};
+use roost_world::{
+    Roost,
+    chatter::{assert_each_once, numbers},
+    follower::follow,
+    http::Person,
+};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, Instant},
+};
+
+/// A small disk of its own at a path; taken away when dropped. Needs root.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn at(path: &Path) -> anyhow::Result<Self> {
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=6m,mode=700", "roost-test"])
+            .arg(path)
+            .status()
+            .context("mount")?;
+        ensure!(
+            mounted.success(),
+            "a small disk can't be mounted: this test needs root"
+        );
+        Ok(Self(path.to_owned()))
+    }
+
+    /// Fills it to the last byte.
+    fn fill(&self) -> anyhow::Result<()> {
+        let mut ballast = std::fs::File::create(self.0.join("ballast"))?;
+        let mut piece = vec![0; 64 << 10];
+        while !piece.is_empty() {
+            match ballast.write(&piece) {
+                Ok(_) => {}
+                Err(_) => piece.truncate(piece.len() / 2),
+            }
+        }
+        Ok(())
+    }
+
+    fn make_room(&self) -> anyhow::Result<()> {
+        Ok(std::fs::remove_file(self.0.join("ballast"))?)
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_stops_no_server_and_no_viewer_and_what_came_is_written_when_there_is_room() -> Told {
+    let mut roost = Roost::start()?;
+    roost.terminate()?;
+    let disk = SmallDisk::at(&roost.data().join("node/journals"))?;
+    roost.up()?;
+    let program = roost.chatter("--rate 1000");
+    roost.json(&["server", "create", "busy", "--command", &program, "--start"])?;
+    let pid = roost.json(&["server", "show", "busy"])?["pid"].clone();
+    let admin = Person::sign_in(&roost, "admin").await?;
+    let follower = tokio::spawn(follow(
+        admin.clone(),
+        "busy".to_owned(),
+        "said the end".to_owned(),
+        Duration::from_secs(60),
+    ));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    disk.fill()?;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let shown = roost.json(&["server", "show", "busy"])?;
+    ensure!(shown["state"] == "running" && shown["pid"] == pid, "{shown}");
+    disk.make_room()?;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    roost.json(&["server", "send", "busy", "rate 0"])?;
+    roost.json(&["server", "send", "busy", "say the end"])?;
+    let followed = tokio::time::timeout(Duration::from_secs(30), follower)
+        .await
+        .context("the viewer did not get to the end")???;
+    ensure!(followed.lines.len() > 4000, "only {} lines", followed.lines.len());
+    followed.assert_whole()?;
+    let is_told = |(_, text): &(u64, String)| text.contains("could not be written for");
+    ensure!(
+        followed.lines.iter().any(is_told),
+        "the viewer was told nothing of the disk"
+    );
+    let numbers = numbers(&roost, "busy")?;
+    ensure!(numbers.len() > 5000, "only {} lines", numbers.len());
+    assert_each_once(&numbers)?;
+    // All of it is on the disk: a killed node has it.
+    roost.kill()?;
+    roost.up()?;
+    let begun = Instant::now();
+    while roost.json(&["server", "show", "busy"])?["state"] != "running" {
+        ensure!(begun.elapsed() < Duration::from_secs(10), "it does not come back");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let again = roost_world::chatter::numbers(&roost, "busy")?;
+    ensure!(
+        again == numbers,
+        "{} lines are left of {}",
+        again.len(),
+        numbers.len()
+    );
+    drop(roost);
+    Ok(())
+}
