@@ -22,6 +22,9 @@ pub(crate) mod segment;
 pub(crate) mod staged;
 pub(crate) mod sync;
 
+#[cfg(test)]
+mod fuzz;
+
 use files::{Dir, LogFile};
 use frames::Table;
 use index::{Index, Stretch};

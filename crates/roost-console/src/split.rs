@@ -245,4 +245,6 @@ fn cr_run(bytes: &[u8]) -> usize {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;

@@ -69,7 +69,6 @@ fn connect(socket: &std::path::Path) -> io::Result<UnixStream> {
 
 /// Reads up to the blank line; returns all that came, and where the stream begins in it.
 fn read_answer(stream: &mut UnixStream) -> io::Result<(Vec<u8>, usize)> {
-    const BLANK: &[u8] = b"\r\n\r\n";
     let deadline = Instant::now() + PATIENCE;
     let mut answer = Vec::new();
     loop {
@@ -79,17 +78,29 @@ fn read_answer(stream: &mut UnixStream) -> io::Result<(Vec<u8>, usize)> {
         if count == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        answer.extend_from_slice(&block[..count]);
-        if let Some(end) = answer.windows(BLANK.len()).position(|window| window == BLANK) {
-            return Ok((answer, end + BLANK.len()));
-        }
-        if answer.len() > ANSWER_MAX {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "its answer has no end",
-            ));
+        if let Some(begin) = take(&mut answer, &block[..count])? {
+            return Ok((answer, begin));
         }
     }
+}
+
+/// Takes the next bytes of an answer. Says where the stream begins, once that has come. However the bytes are cut, it is
+/// the same place, or the same refusal of an answer that is too long.
+fn take(answer: &mut Vec<u8>, block: &[u8]) -> io::Result<Option<usize>> {
+    const BLANK: &[u8] = b"\r\n\r\n";
+    let from = answer.len().saturating_sub(BLANK.len() - 1);
+    answer.extend_from_slice(block);
+    let found = answer[from..]
+        .windows(BLANK.len())
+        .position(|window| window == BLANK);
+    let begin = found.map(|at| from + at + BLANK.len());
+    if begin.unwrap_or(answer.len()) > ANSWER_MAX {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "its answer has no end",
+        ));
+    }
+    Ok(begin)
 }
 
 fn wait_readable(stream: &UnixStream, deadline: Instant) -> io::Result<()> {
@@ -101,7 +112,7 @@ fn wait_readable(stream: &UnixStream, deadline: Instant) -> io::Result<()> {
     }
 }
 
-/// The engine's own words, from a body like `{"message":"..."}`.
+/// The engine's own words, from a body like `{"message":"..."}` or of plain text.
 fn refusal(stream: &mut UnixStream, mut body: Vec<u8>) -> String {
     let deadline = Instant::now() + Duration::from_secs(1);
     let mut block = [0; 1024];
@@ -119,5 +130,14 @@ fn refusal(stream: &mut UnixStream, mut body: Vec<u8>) -> String {
     let message = json
         .and_then(|json| serde_json::from_str::<serde_json::Value>(json).ok())
         .and_then(|json| json.get("message")?.as_str().map(str::to_owned));
-    message.unwrap_or_else(|| "it gave no reason; look at its log.".to_owned())
+    // Where it was asked for a stream, some engines answer in plain words.
+    let plain = text.lines().next().map(str::trim).filter(|line| !line.is_empty());
+    match (message, plain) {
+        (Some(message), _) => message,
+        (None, Some(plain)) => plain.to_owned(),
+        (None, None) => "it gave no reason; look at its log.".to_owned(),
+    }
 }
+
+#[cfg(test)]
+mod fuzz;

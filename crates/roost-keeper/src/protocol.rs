@@ -37,6 +37,10 @@ mod decoder;
 pub use decoder::Decoder;
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
+mod older;
+#[cfg(test)]
 mod tests;
 
 /// The version that this file describes.

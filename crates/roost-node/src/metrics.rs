@@ -139,6 +139,12 @@ impl Node {
         ] {
             text.one(name, "counter", help, value);
         }
+        let name = "roost_sockets_closed_by_node_total";
+        text.head(name, "counter", "Sockets that the node has closed, by why.");
+        for (close, count) in self.shards().closes() {
+            let labels = format!("{{code=\"{}\",reason=\"{}\"}}", close.code(), close.reason());
+            text.value(name, &labels, count);
+        }
         let Latencies { buckets, micros } = self.shards().latencies();
         let name = "roost_flush_seconds";
         text.head(

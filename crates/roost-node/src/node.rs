@@ -154,7 +154,7 @@ impl Node {
             settings: Settings {
                 log_count: u64::from(config.system.websocket_log_count),
                 throttle: view_throttle(config.throttles.as_ref()),
-                ..Settings::default()
+                ..Settings::of(&config.roost.consoles)
             },
             secrets: secrets.clone(),
             deny: Arc::clone(&deny),

@@ -149,6 +149,8 @@ struct Counters {
     throttled: AtomicU64,
     refused: AtomicU64,
     closed: AtomicU64,
+    /// By the places of [`Close::ALL`].
+    closed_by: [AtomicU64; Close::ALL.len()],
     ignored: AtomicU64,
     dropped: AtomicU64,
 }
@@ -345,6 +347,12 @@ impl Shards {
             ignored: of(&counters.ignored),
             dropped: of(&counters.dropped),
         }
+    }
+
+    /// How many sockets the node has closed, by why.
+    pub fn closes(&self) -> [(Close, u64); Close::ALL.len()] {
+        let closed = &self.0.hub.counters.closed_by;
+        std::array::from_fn(|at| (Close::ALL[at], closed[at].load(Ordering::Relaxed)))
     }
 
     /// How long flushes took.

@@ -223,6 +223,90 @@ pub struct RoostNode {
     pub process_runtime: bool,
     /// Servers that come up at once after the machine did; at least 1.
     pub boot_starts: u32,
+    /// Limits of consoles.
+    pub consoles: ConsoleLimits,
+}
+
+/// How much viewers may have, and how long they may take. `docs/operations.md` says what happens at each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ConsoleLimits {
+    /// Seconds until a first valid token.
+    pub auth_secs: u64,
+    /// Refused tokens before a first valid one.
+    pub refused_tokens: u8,
+    /// Seconds in which a viewer has to take something of what waits for it.
+    pub write_secs: u64,
+    /// Messages of a socket a second.
+    pub messages_per_second: u32,
+    /// Messages of a socket at once.
+    pub messages_at_once: u32,
+    /// Sockets without a token, by address.
+    pub waiting_per_address: u32,
+    /// Sockets without a token in all.
+    pub waiting: u32,
+    /// Sockets by address and server.
+    pub per_address: u32,
+    /// Sockets by session or API key, and server.
+    pub per_key: u32,
+    /// Sockets in all.
+    pub total: u32,
+    /// The part of `total` that is kept for those who may do everything.
+    pub reserve: u32,
+}
+
+impl Default for ConsoleLimits {
+    fn default() -> Self {
+        Self {
+            auth_secs: 10,
+            refused_tokens: 5,
+            write_secs: 30,
+            messages_per_second: 20,
+            messages_at_once: 100,
+            waiting_per_address: 60,
+            waiting: 2_048,
+            per_address: 2_000,
+            per_key: 500,
+            total: 20_000,
+            reserve: 1_000,
+        }
+    }
+}
+
+impl ConsoleLimits {
+    /// Sets one, as `name=number`. The error says what can be set.
+    pub fn set(&mut self, text: &str) -> Result<(), String> {
+        let wrong = || {
+            let names = serde_json::to_value(Self::default()).unwrap_or_default();
+            let names: Vec<&str> = names
+                .as_object()
+                .into_iter()
+                .flatten()
+                .map(|(name, _)| name.as_str())
+                .collect();
+            format!(
+                "`{text}` is no limit, write NAME=NUMBER, the number above 0, with one of {}",
+                names.join(", ")
+            )
+        };
+        let (name, number) = text.split_once('=').ok_or_else(wrong)?;
+        let number: u32 = number.trim().parse().ok().filter(|n| *n > 0).ok_or_else(wrong)?;
+        match name.trim() {
+            "auth_secs" => self.auth_secs = number.into(),
+            "refused_tokens" => self.refused_tokens = u8::try_from(number).map_err(|_| wrong())?,
+            "write_secs" => self.write_secs = number.into(),
+            "messages_per_second" => self.messages_per_second = number,
+            "messages_at_once" => self.messages_at_once = number,
+            "waiting_per_address" => self.waiting_per_address = number,
+            "waiting" => self.waiting = number,
+            "per_address" => self.per_address = number,
+            "per_key" => self.per_key = number,
+            "total" => self.total = number,
+            "reserve" => self.reserve = number,
+            _ => return Err(wrong()),
+        }
+        Ok(())
+    }
 }
 
 impl Default for RoostNode {
@@ -232,6 +316,28 @@ impl Default for RoostNode {
             uid_count: 10_000,
             process_runtime: true,
             boot_starts: 4,
+            consoles: ConsoleLimits::default(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_set_by_its_name_and_a_wrong_one_names_them_all() {
+        let names = serde_json::to_value(ConsoleLimits::default()).unwrap();
+        for name in names.as_object().unwrap().keys() {
+            let mut limits = ConsoleLimits::default();
+            limits.set(&format!("{name} = 7")).unwrap();
+            assert_eq!(serde_json::to_value(limits).unwrap()[name], 7, "{name}");
+            assert!(limits.set(&format!("{name}=0")).is_err());
+        }
+        let error = ConsoleLimits::default().set("viewers=5").unwrap_err();
+        assert!(
+            error.contains("per_address") && error.contains("reserve"),
+            "{error}"
+        );
     }
 }

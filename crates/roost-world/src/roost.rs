@@ -26,6 +26,7 @@ pub fn target_dir() -> PathBuf {
 
 /// A running (or killed) Roost.
 pub struct Roost {
+    binary: PathBuf,
     dir: tempfile::TempDir,
     port: u16,
     arguments: Vec<String>,
@@ -47,6 +48,15 @@ impl Roost {
 
     /// Starts one with these further arguments and this environment beside the test's own.
     pub fn start_in(arguments: &[&str], environment: &[(&str, &str)]) -> anyhow::Result<Self> {
+        Self::start_of(target_dir().join("roost"), arguments, environment)
+    }
+
+    /// Starts another build: an older one.
+    pub fn start_of(
+        binary: PathBuf,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
         let dir = tempfile::Builder::new()
             .prefix("roost-world-")
             .tempdir_in("/tmp")?;
@@ -54,6 +64,7 @@ impl Roost {
         std::fs::write(dir.path().join("password"), format!("{PASSWORD}\n"))?;
         std::fs::copy(crate::chatter::program()?, dir.path().join("chatter"))?;
         let mut world = Self {
+            binary,
             dir,
             port: free_port()?,
             arguments: arguments.iter().map(|a| (*a).to_owned()).collect(),
@@ -70,7 +81,7 @@ impl Roost {
 
     /// Starts `roost up` (again) and waits until it says that it is ready.
     pub fn up(&mut self) -> anyhow::Result<()> {
-        let mut command = Command::new(target_dir().join("roost"));
+        let mut command = Command::new(&self.binary);
         command
             .arg("up")
             .args(["--listen", &format!("127.0.0.1:{}", self.port)])
@@ -117,6 +128,11 @@ impl Roost {
             bail!("roost up is not ready after 30 s; its log:\n{}", self.log());
         }
         Ok(())
+    }
+
+    /// From the next start on it is this build's binary.
+    pub fn upgrade(&mut self) {
+        self.binary = target_dir().join("roost");
     }
 
     /// Everything that `roost up` wrote so far.
@@ -197,7 +213,7 @@ impl Roost {
 
     /// The same in this environment beside the test's own.
     pub fn cli_in(&self, arguments: &[&str], environment: &[(&str, &str)]) -> anyhow::Result<Output> {
-        Command::new(target_dir().join("roost"))
+        Command::new(&self.binary)
             .args(arguments)
             .arg("--data")
             .arg(self.data())

@@ -8,7 +8,7 @@ mod file;
 pub use file::template;
 
 use ipnet::IpNet;
-use roost_wire::origin::Origin;
+use roost_wire::{node_config::ConsoleLimits, origin::Origin};
 use std::{
     collections::BTreeMap, fmt, net::SocketAddr, num::NonZeroU32, path::Path, path::PathBuf, str::FromStr,
 };
@@ -155,6 +155,10 @@ const KEYS: &[Key] = &[
         "",
         "address and port for Prometheus' GET /metrics, such as 127.0.0.1:9100; empty: none",
     ),
+    list(
+        "console_limits",
+        "limits of consoles that differ from the defaults, such as per_address=3000",
+    ),
 ];
 
 /// All settings, checked.
@@ -174,6 +178,7 @@ pub struct Settings {
     pub docker_network: String,
     pub log_lines: u32,
     pub metrics_listen: Option<SocketAddr>,
+    pub console_limits: ConsoleLimits,
     /// For `roost config`.
     pub listed: Vec<Listed>,
 }
@@ -293,6 +298,12 @@ impl Settings {
                 place("url")
             ));
         }
+        let mut console_limits = ConsoleLimits::default();
+        for limit in all("console_limits") {
+            if let Err(e) = console_limits.set(&limit) {
+                wrong.push(format!("{}: {e}", place("console_limits")));
+            }
+        }
         let mut trusted_proxies = Vec::new();
         for net in all("trusted_proxies") {
             match net
@@ -362,6 +373,7 @@ impl Settings {
             docker_network: text("docker_network")?,
             log_lines: log_lines?,
             metrics_listen,
+            console_limits,
             listed,
         })
     }

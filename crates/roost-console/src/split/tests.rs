@@ -4,15 +4,15 @@ use super::*;
 use proptest::prelude::*;
 
 /// A splitter and what came out of it, put together again.
-struct Reader {
-    splitter: Splitter,
-    lines: Vec<Vec<u8>>,
+pub(super) struct Reader {
+    pub(super) splitter: Splitter,
+    pub(super) lines: Vec<Vec<u8>>,
     line: Vec<u8>,
     open: bool,
 }
 
 impl Reader {
-    fn new(cap: usize) -> Self {
+    pub(super) fn new(cap: usize) -> Self {
         Self {
             splitter: Splitter::new(cap, false),
             lines: Vec::new(),
@@ -35,7 +35,7 @@ impl Reader {
         }
     }
 
-    fn feed(&mut self, chunk: &[u8]) -> Vec<(Vec<u8>, bool, bool)> {
+    pub(super) fn feed(&mut self, chunk: &[u8]) -> Vec<(Vec<u8>, bool, bool)> {
         let mut pieces = Vec::new();
         let fed = self
             .splitter
@@ -46,7 +46,7 @@ impl Reader {
         pieces
     }
 
-    fn flush(&mut self) -> Option<Vec<u8>> {
+    pub(super) fn flush(&mut self) -> Option<Vec<u8>> {
         let piece = self
             .splitter
             .partial()
@@ -56,7 +56,7 @@ impl Reader {
         Some(piece.0)
     }
 
-    fn end(&mut self) {
+    pub(super) fn end(&mut self) {
         let piece = self
             .splitter
             .last()
@@ -67,7 +67,7 @@ impl Reader {
 }
 
 /// The rule itself, on the whole stream at once.
-fn expected(stream: &[u8], cap: usize) -> Vec<Vec<u8>> {
+pub(super) fn expected(stream: &[u8], cap: usize) -> Vec<Vec<u8>> {
     let mut lines: Vec<_> = stream
         .split(|&b| b == b'\n')
         .map(|line| strip_cr(line, cap).to_vec())

@@ -88,6 +88,24 @@ fn a_refusal_of_the_engine_is_told_in_its_words() {
     drop(engine);
 }
 
+/// As an engine answers where a stream was asked for.
+#[test]
+fn a_refusal_in_plain_words_is_told_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("engine.sock");
+    let recorded = include_bytes!("../../fuzz/answer/refused");
+    let engine = serve(&socket, recorded);
+    let answer = bed(&socket).try_start();
+    assert_eq!(
+        answer,
+        Answer::Error(
+            "The engine refused to attach to the container (status 404): No such container: nothing"
+                .to_owned()
+        )
+    );
+    drop(engine);
+}
+
 #[test]
 fn an_engine_that_is_not_there_is_named() {
     let Answer::Error(said) = bed(Path::new("/no/such/engine.sock")).try_start() else {

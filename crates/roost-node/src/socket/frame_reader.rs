@@ -235,6 +235,9 @@ fn unmask(bytes: &mut [u8], mask: [u8; 4], done: usize) {
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;

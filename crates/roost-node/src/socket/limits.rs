@@ -6,6 +6,7 @@
 //! others out. What a viewer is told at a limit is said where the limit is asked.
 
 use super::throttle::ViewThrottle;
+use roost_wire::node_config::ConsoleLimits;
 use std::{
     collections::HashMap,
     net::IpAddr,
@@ -74,6 +75,25 @@ impl Default for Settings {
             total: 20_000,
             throttle: None,
             reserve: 1_000,
+        }
+    }
+}
+
+impl Settings {
+    /// With what an operator may set; the rest is the default.
+    pub fn of(limits: &ConsoleLimits) -> Self {
+        Self {
+            auth_deadline: Duration::from_secs(limits.auth_secs),
+            auth_failures: limits.refused_tokens,
+            write_deadline: Duration::from_secs(limits.write_secs),
+            messages: (limits.messages_per_second as f32, limits.messages_at_once as f32),
+            guests_per_address: limits.waiting_per_address,
+            guests: limits.waiting,
+            per_address: limits.per_address,
+            per_credential: limits.per_key,
+            total: limits.total,
+            reserve: limits.reserve,
+            ..Self::default()
         }
     }
 }
@@ -300,6 +320,16 @@ mod tests {
             reserve: 1,
             ..Settings::default()
         }
+    }
+
+    #[test]
+    fn what_is_not_set_is_as_documented() {
+        assert_eq!(Settings::of(&ConsoleLimits::default()), Settings::default());
+        let limits = ConsoleLimits {
+            per_key: 7,
+            ..ConsoleLimits::default()
+        };
+        assert_eq!(Settings::of(&limits).per_credential, 7);
     }
 
     fn ip(text: &str) -> IpAddr {

@@ -125,6 +125,11 @@ impl Shard {
         viewer.mode = Mode::Closing;
         let counters = &self.hub.counters;
         counters.closed.fetch_add(1, Ordering::Relaxed);
+        if let Ended::By(close) | Ended::ByAdmin(close, _) = why
+            && let Some(at) = Close::ALL.iter().position(|one| one == close)
+        {
+            counters.closed_by[at].fetch_add(1, Ordering::Relaxed);
+        }
         if let Some(group) = self.groups.get_mut(&viewer.server) {
             group.remove(viewer.key, &mut self.slots);
             if let Some(session) = &viewer.session {

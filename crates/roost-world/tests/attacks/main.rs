@@ -1,4 +1,31 @@
 //! Bad input: each a clear answer, the process alive, others undisturbed.
+//!
+//! Rows are those of a list of attacks that were published for systems like this one. Where each is tested:
+//!
+//! | Row | Attack | Here | Beside the code |
+//! |---|---|---|---|
+//! | 1 | sockets that never authenticate | `row_1_*` | `socket/limits.rs`, `socket/tests/rules.rs` |
+//! | 2 | one user takes all sockets | `row_2_*` | `a_reserve_is_kept_for_owners` |
+//! | 3 | floods, huge and broken frames, endless fragments, compressed bombs | `row_3_*` | `socket/tests/requests.rs`, `fuzz_frames` |
+//! | 4 | a viewer that does not read | `row_4_*`, `stories.rs` | `socket/tests/lines.rs` |
+//! | 5 | console spam | `row_5_*` | `split/tests.rs`, `fuzz_splitter` |
+//! | 6 | tokens of another kind, key, server, time | `row_6_*` | `token.rs`, `fuzz_tokens`, `fuzz_claims` |
+//! | 8 | access that was taken away | `access.rs` | `deny.rs`, `revocation/tests.rs` |
+//! | 9 | reading on after expiry, changing the user | `row_9_*` | `socket/tests/rules.rs` |
+//! | 10 | pages of foreign origin | `row_10_*` | `origin.rs` |
+//! | 12 | one command that is two | `row_12_*` | `roost-wire/src/id.rs`, `requests.rs` |
+//! | 13 | hostile output | `row_13_*` | `ansi.rs`, `web/src/lib/terminal/*.test.ts` |
+//! | 18 | unknown or foreign servers | `row_18_*`, `access.rs` | |
+//! | 20 | files at rest | `row_20_*`, `cli.rs: files_are_private` | `files_are_the_owners_own_and_links_are_not_followed` |
+//! | 21 | secrets in logs | `row_21_*` | `the_token_leaves_the_address_before_anything_logs_it` |
+//! | 24 | a server that takes the machine | `row_24_*` | `runtime/cgroup/tests.rs`, `keeper/src/tests/ends.rs`, retention in `writer/tests` |
+//!
+//! "A panic ends one socket only" needs a panic to be made: `socket/tests/ends.rs: a_panic_ends_one_socket_only`.
+
+mod floods;
+mod limits;
+mod output;
+mod rest;
 
 use anyhow::{Context, ensure};
 use roost_wire::{
@@ -9,17 +36,17 @@ use roost_wire::{
 use roost_world::{Roost, Viewer, http::Person, viewer::Seen};
 use tokio_tungstenite::tungstenite::Message;
 
-type Told = anyhow::Result<()>;
+pub(crate) type Told = anyhow::Result<()>;
 
-struct Scene {
-    roost: Roost,
-    admin: Person,
-    socket: String,
+pub(crate) struct Scene {
+    pub(crate) roost: Roost,
+    pub(crate) admin: Person,
+    pub(crate) socket: String,
     /// Somebody who watches meanwhile.
-    bystander: Viewer,
+    pub(crate) bystander: Viewer,
 }
 
-async fn scene() -> anyhow::Result<Scene> {
+pub(crate) async fn scene() -> anyhow::Result<Scene> {
     let roost = Roost::start()?;
     roost.json(&[
         "server",
@@ -41,7 +68,7 @@ async fn scene() -> anyhow::Result<Scene> {
 }
 
 impl Scene {
-    async fn still_fine(mut self) -> Told {
+    pub(crate) async fn still_fine(mut self) -> Told {
         self.bystander.send("send command", &["say undisturbed"]).await?;
         self.bystander.line(|l| l == "said undisturbed").await?;
         Viewer::join(&self.admin, "target").await?;
@@ -53,7 +80,7 @@ impl Scene {
         Ok(())
     }
 
-    fn claims(&self) -> anyhow::Result<(Claims, String)> {
+    pub(crate) fn claims(&self) -> anyhow::Result<(Claims, String)> {
         let server = self.roost.json(&["server", "show", "target"])?["uuid"]
             .as_str()
             .context("uuid")?
