@@ -2,7 +2,6 @@
 //!
 //! A container's rate is compared with that of the engine's own attach in the same run. Where the machine has other
 //! work, the rate is printed, and only that ratio counts.
-#![expect(clippy::print_stdout, reason = "the rates are to be read")]
 
 use anyhow::{Context, ensure};
 use bollard::{
