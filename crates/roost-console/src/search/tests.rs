@@ -346,6 +346,15 @@ fn what_is_looked_for_is_found_in_the_encoding_of_the_server() {
         found(&Query::expression("^服.{4}动$", Case::Smart).unwrap()),
         all[..1]
     );
+    let query = text("steve 进入");
+    let lines = bench
+        .writer
+        .console()
+        .search(&query, u64::MAX, &ALL)
+        .unwrap()
+        .lines;
+    let (shown, place) = query.place_in(&lines[0]);
+    assert_eq!(&shown[place], "Steve 进入".as_bytes());
     // Its raw bytes hold those of another character across two.
     assert!(found(&text("鞣")).is_empty());
     bench.writer.console().set_encoding(Encoding::Utf8);
