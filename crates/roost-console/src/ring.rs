@@ -6,8 +6,10 @@
 //!       └ dropped when the bytes are over      └ pushed by the writer
 //! ```
 //!
-//! A reader clones pointers under a short lock, and looks at one atomic number to learn that nothing is new. Journals
-//! are not its business.
+//! A reader clones pointers under a short lock, and looks at one atomic number to learn that nothing is new. That
+//! number only saves the lock: it is stored inside it, what a reader gets is decided inside it, and a reader that sees an
+//! old number is woken by the writer, who wakes after the store. So nothing here is lock-free. Journals are not its
+//! business.
 
 use crate::{batch::Batch, cursor::Cursor, cursor::Read, journal::lock};
 use bytes::Bytes;

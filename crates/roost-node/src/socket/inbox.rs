@@ -88,6 +88,9 @@ pub(super) struct Inbox {
     mail: Mutex<Mail>,
     bell: OwnedFd,
     /// Whether the shard is at work, and will look at its mail before it sleeps.
+    ///
+    /// No wake-up is lost: a sender puts its mail in and then swaps; the shard stores `false` and then looks at the mail.
+    /// Whichever of the two comes last in the order of `SeqCst` sees the other: the sender rings, or the shard stays up.
     is_awake: AtomicBool,
 }
 

@@ -26,7 +26,7 @@ impl Refusal {
             Self::AlreadyUp(_) | Self::AlreadyOffline => "already",
             Self::Suspended => "suspended",
             Self::Installing => "installing",
-            Self::Busy(_) => "busy",
+            Self::Busy(_) | Self::GoingDown => "busy",
             Self::TooLong(_) | Self::ControlCharacter(_) | Self::NotInEncoding(..) => "command",
             Self::NoPermission(_) => "permission",
             Self::UnknownAction => "action",

@@ -40,8 +40,9 @@ async fn one_address_opens_1000_consoles_at_once_and_holds_2000() -> Told {
     let tokens = tokens(&scene, 2_000)?;
     let begun = Instant::now();
     let mut held = open_all(&scene.socket, &tokens[..1_000]).await?;
-    // Said, not asserted: how long this takes is a matter of the machine. None of them was refused.
-    println!("1,000 consoles in {:?}", begun.elapsed());
+    let took = begun.elapsed();
+    println!("1,000 consoles in {took:?}");
+    ensure!(took < Duration::from_secs(2), "{took:?}");
     held.extend(open_all(&scene.socket, &tokens[1_000..1_990]).await?);
     // The scene's own bystander is among the 2,000.
     let mut refused = None;
@@ -52,10 +53,7 @@ async fn one_address_opens_1000_consoles_at_once_and_holds_2000() -> Told {
         }
     }
     let refused = refused.context("more than 2,000 sockets of one address")?;
-    ensure!(
-        refused.contains("1013") && refused.contains("address"),
-        "{refused}"
-    );
+    ensure!(refused.contains("1013"), "{refused}");
     assert_eq!(held.len(), 1_999);
     drop(held);
     scene.still_fine().await

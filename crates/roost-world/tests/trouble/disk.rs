@@ -37,9 +37,9 @@ impl SmallDisk {
         let mut ballast = std::fs::File::create(self.0.join("ballast"))?;
         let mut piece = vec![0; 64 << 10];
         while !piece.is_empty() {
-            match ballast.write(&piece) {
-                Ok(_) => {}
-                Err(_) => piece.truncate(piece.len() / 2),
+            // What does not fit whole is tried in halves, down to the last byte.
+            if ballast.write_all(&piece).is_err() {
+                piece.truncate(piece.len() / 2);
             }
         }
         Ok(())

@@ -1,8 +1,6 @@
 //! Bad surroundings: a line that cuts, a disk that is full, a clock that jumps, a panel that is away, many servers, a
 //! day's worth of lines. Run by `./test`, the long forms by `./test long`.
 
-#![expect(clippy::unwrap_used, reason = "all of this program is a test")]
-
 mod clock;
 mod day;
 mod disk;
