@@ -162,6 +162,12 @@ impl Splitter {
         })
     }
 
+    /// Drops what is not cut yet; a line that was cut goes on.
+    pub(crate) fn forget_pending(&mut self) {
+        self.pending.clear();
+        self.trailing_cr = 0;
+    }
+
     /// Begins anew, on a fresh line.
     pub(crate) fn reset(&mut self) {
         self.pending.clear();

@@ -75,14 +75,37 @@ impl Writer {
 
     /// Offsets belong to this run from now on and begin at 0. A line of the run before that had not ended ends here.
     pub fn begin_run(&mut self, run: Uuid, now: Millis) -> io::Result<()> {
+        self.begin_run_at(run, 0, now)
+    }
+
+    /// The same for a stream whose bytes before `offset` are in the journal already, from another source.
+    pub fn begin_run_at(&mut self, run: Uuid, offset: u64, now: Millis) -> io::Result<()> {
         let mut staged = self.stage(now, 1, SOFT_CAP)?;
         self.stage_last(&mut staged);
-        staged.run(run);
+        staged.run(run, offset);
         self.publish(staged)?;
         self.splitter.reset();
         self.run = Some(run);
         self.run_first_seq = self.journal.next_seq();
-        self.received = 0;
+        self.received = offset;
+        Ok(())
+    }
+
+    /// The stream of this run has broken off: what is pending is shown, and what can't be shown yet (the beginning of
+    /// a character, a `\r`) is forgotten, so that what follows can come from elsewhere, by [`Self::recovered`].
+    pub fn break_off(&mut self, now: Millis) -> io::Result<()> {
+        self.flush_partial(now)?;
+        self.received = self.journaled();
+        self.splitter.forget_pending();
+        Ok(())
+    }
+
+    /// Output of this run that came another way than by its stream, after [`Self::break_off`]. `time` is when the
+    /// server said it.
+    pub fn recovered(&mut self, bytes: &[u8], time: Millis) -> io::Result<()> {
+        for chunk in bytes.chunks(BATCH) {
+            self.chunk(chunk, time)?;
+        }
         Ok(())
     }
 

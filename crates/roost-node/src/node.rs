@@ -22,8 +22,8 @@ use crate::{
     remote::{Panel, PanelError},
     server::{
         Runtimes,
-        context::{Context, RESTORES, WALKS},
-        handle::Request,
+        context::{Context, WALKS},
+        handle::{Down, Request},
         registry::Registry,
     },
     socket::{Filter, Settings, Setup, Shards, ViewThrottle},
@@ -39,7 +39,10 @@ use std::{
     fs::File,
     io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 use tokio::{sync::Semaphore, sync::mpsc};
@@ -163,6 +166,7 @@ impl Node {
         let pumps = Pumps::start(threads, Arc::new(shards.clone()), Arc::clone(&clock))
             .map_err(NodeError::Threads)?;
 
+        let boot_starts = usize::try_from(config.roost.boot_starts.max(1)).unwrap_or(1);
         let context = Arc::new(Context {
             layout,
             timezone: timezone(&config.system.timezone),
@@ -173,8 +177,9 @@ impl Node {
             shards,
             recorder,
             runtimes,
-            restores: Arc::new(Semaphore::new(RESTORES)),
+            boot_starts: Arc::new(Semaphore::new(boot_starts)),
             walks: Arc::new(Semaphore::new(WALKS)),
+            going_down: AtomicBool::new(false),
             closing: CancellationToken::new(),
         });
         let node = Self(Arc::new(Inner {
@@ -216,8 +221,9 @@ impl Node {
     }
 
     /// Stops all servers, each its own way and with its own kill timer, all at once. What each does is told by name
-    /// and in a word or two; returns when all are offline.
-    pub async fn stop_all(&self, progress: mpsc::Sender<(String, String)>) {
+    /// and in a word or two; returns when all are offline. From then on none can be started.
+    pub async fn stop_all(&self, why: Down, progress: mpsc::Sender<(String, String)>) {
+        self.0.context.going_down.store(true, Ordering::Relaxed);
         let stops = self.0.servers.all().into_iter().map(|server| {
             let progress = progress.clone();
             let name = self
@@ -226,7 +232,7 @@ impl Node {
                 .definition(server.uuid)
                 .map_or_else(|| server.uuid.to_string(), |d| d.name());
             async move {
-                if server.mailbox.send(Request::Down).await.is_err() {
+                if server.mailbox.send(Request::Down(why)).await.is_err() {
                     return;
                 }
                 let mut view = server.view.clone();

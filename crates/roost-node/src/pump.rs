@@ -25,8 +25,8 @@ mod tests;
 
 use compressor::Compressor;
 use inbox::{Inbox, Message, Order};
-use roost_console::{Event, Limits, Writer};
-use roost_wire::{clock::Clock, node_api::Source};
+use roost_console::{Console, Event, Limits, Writer};
+use roost_wire::{clock::Clock, clock::Millis, node_api::Source};
 use std::{
     collections::HashMap,
     os::unix::net::UnixStream,
@@ -62,6 +62,17 @@ pub struct RunEnd {
     pub code: Option<i32>,
     /// Signal, if it was ended by one.
     pub signal: Option<i32>,
+}
+
+/// Where a server's console broke off.
+#[derive(Debug, Clone)]
+pub struct Broken {
+    /// The run that the last lines belong to; `None` in an empty journal.
+    pub run: Option<Uuid>,
+    /// The first line of that run, as far as it is known.
+    pub run_first_seq: u64,
+    /// For reading the last lines.
+    pub console: Arc<Console>,
 }
 
 /// What a pump tells a server's actor.
@@ -139,9 +150,30 @@ impl Pumps {
     }
 
     /// Takes a keeper's socket, straight after connect: the pump does the handshake, resuming where the journal ends
-    /// (or beginning the run, if it is new). A link that the server had is dropped.
-    pub fn attach(&self, server: Uuid, run: Uuid, link: UnixStream) {
-        self.order(server, Order::Attach(run, link));
+    /// (or beginning the run, if it is new, `skip` bytes into its stream: those are in the journal already, from
+    /// another source). A link that the server had is dropped.
+    pub fn attach(&self, server: Uuid, run: Uuid, link: UnixStream, skip: u64) {
+        self.order(server, Order::Attach(run, link, skip));
+    }
+
+    /// Writes down all that came by the stream that has broken off, and says where that is. A receiver that is dropped
+    /// without an answer means that the server was removed.
+    pub fn break_off(&self, server: Uuid) -> oneshot::Receiver<std::io::Result<Broken>> {
+        let (reply, answer) = oneshot::channel();
+        self.order(server, Order::BreakOff(reply));
+        answer
+    }
+
+    /// Output that followed there and came another way: pieces with the times at which the server said them. Each is
+    /// written whole or not at all; after an error those before the failed one are written.
+    pub fn recovered(
+        &self,
+        server: Uuid,
+        pieces: Vec<(Millis, Vec<u8>)>,
+    ) -> oneshot::Receiver<std::io::Result<()>> {
+        let (reply, answer) = oneshot::channel();
+        self.order(server, Order::Recovered(pieces, reply));
+        answer
     }
 
     /// Bytes for the program's input, at most 64 KiB. `Ok` once the keeper has written them to the terminal; the error

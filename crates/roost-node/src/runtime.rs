@@ -38,6 +38,8 @@ pub struct Running {
     pub run: Uuid,
     /// The keeper's socket, for [`crate::pump::Pumps::attach`].
     pub link: UnixStream,
+    /// Bytes at the beginning of its stream that are in the journal already, from the engine's log.
+    pub skip: u64,
     /// Main process on the node, where it can be told.
     pub pid: Option<u32>,
     /// Limits that are set but not enforced, each a sentence.

@@ -20,6 +20,7 @@ mod inbox;
 mod latency;
 mod limits;
 mod membership;
+mod page;
 mod presence;
 mod replay;
 mod search;

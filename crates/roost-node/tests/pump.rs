@@ -69,7 +69,7 @@ fn node(dir: &Path) -> ExitCode {
     let (record, link) = roost_keeper::find(&dir.join("keeper"))
         .unwrap()
         .expect("the keeper lives");
-    pumps.attach(SERVER, record.run, link);
+    pumps.attach(SERVER, record.run, link, 0);
     match events.blocking_recv() {
         Some(PumpEvent::Ended(end)) => {
             assert_eq!((end.run, end.code), (RUN, Some(0)));

@@ -20,7 +20,13 @@
 //! GET    /api/admin/info                  PanelInfo
 //! ```
 
-use crate::{encoding::Encoding, power::PowerState, remote::Pull, remote::Runtime, stats::Stats};
+use crate::{
+    encoding::Encoding,
+    node_api::LastEnd,
+    power::PowerState,
+    remote::{Pull, RestartPolicy, Runtime},
+    stats::Stats,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -192,6 +198,9 @@ pub struct ServerSettings {
     /// Seconds before stop turns into kill.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_timeout: Option<u64>,
+    /// Whether it is started again when it ends without being asked to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restart: Option<RestartPolicy>,
     /// Environment, all of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub env: Option<BTreeMap<String, String>>,
@@ -242,6 +251,8 @@ pub struct Server {
     pub stop: Option<String>,
     pub stop_timeout: u64,
     #[serde(default)]
+    pub restart: RestartPolicy,
+    #[serde(default)]
     pub encoding: Encoding,
     pub env: BTreeMap<String, String>,
     pub suspended: bool,
@@ -259,6 +270,9 @@ pub struct Server {
     /// How the last run ended.
     #[serde(default)]
     pub last_exit: Option<String>,
+    /// The same with all that its node knows of it.
+    #[serde(default)]
+    pub last_end: Option<LastEnd>,
 }
 
 /// Somebody's rights on a server.

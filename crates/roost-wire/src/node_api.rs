@@ -50,6 +50,28 @@ pub struct RoostDetail {
     pub not_enforced: Vec<String>,
     /// How the last run ended, one sentence.
     pub last_exit: Option<String>,
+    /// The same with all that is known of it.
+    pub last_end: Option<LastEnd>,
+}
+
+/// How a server's last run ended. It is kept over a restart of the node.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LastEnd {
+    /// RFC 3339.
+    pub time: String,
+    /// Somebody had asked for it; else it was a crash, or the program ended by itself.
+    pub asked: bool,
+    /// Exit code, if it exited by itself.
+    pub exit_code: Option<i32>,
+    /// Number of the signal, if one ended it.
+    pub signal: Option<i32>,
+    /// It was ended for want of memory.
+    pub oom_killed: bool,
+    /// All of it in one sentence, and why where no code is known.
+    pub text: String,
+    /// The last lines that the program wrote, oldest first.
+    pub lines: Vec<String>,
 }
 
 /// `POST /api/servers`.

@@ -221,6 +221,8 @@ pub struct RoostNode {
     pub uid_count: u32,
     /// Servers of the process runtime may run here.
     pub process_runtime: bool,
+    /// Servers that come up at once after the machine did; at least 1.
+    pub boot_starts: u32,
     /// Limits of consoles.
     pub consoles: ConsoleLimits,
 }
@@ -313,6 +315,7 @@ impl Default for RoostNode {
             uid_first: 700_000,
             uid_count: 10_000,
             process_runtime: true,
+            boot_starts: 4,
             consoles: ConsoleLimits::default(),
         }
     }

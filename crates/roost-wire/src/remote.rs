@@ -111,6 +111,9 @@ pub struct RoostSettings {
     pub pull: Pull,
     /// Seconds before stop and restart turn into a kill.
     pub stop_timeout_secs: u64,
+    /// What follows an end that nobody asked for. Where a panel does not say, the rule of stock daemons holds:
+    /// [`Settings::crash_detection_enabled`] and the node's `crash_detection`.
+    pub restart: Option<RestartPolicy>,
     /// Columns and rows of the terminal.
     pub terminal: (u16, u16),
     /// Bytes of journal kept.
@@ -130,10 +133,35 @@ impl Default for RoostSettings {
             dir: None,
             pull: Pull::Missing,
             stop_timeout_secs: 600,
+            restart: None,
             terminal: (240, 50),
             journal_bytes: 512 << 20,
             journal_days: 30,
             encoding: Encoding::Utf8,
+        }
+    }
+}
+
+/// Whether a server that has ended without being asked to is started again, after pauses that grow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum RestartPolicy {
+    /// It stays off.
+    Never,
+    /// After anything but exit code 0.
+    #[default]
+    OnFailure,
+    /// Whatever its exit code.
+    Always,
+}
+
+impl RestartPolicy {
+    /// As it is written.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Never => "never",
+            Self::OnFailure => "on-failure",
+            Self::Always => "always",
         }
     }
 }

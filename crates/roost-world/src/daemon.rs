@@ -8,7 +8,7 @@ use crate::{
 use anyhow::{Context, bail, ensure};
 use std::{
     io::{BufRead, BufReader},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -86,6 +86,22 @@ impl Daemon {
             bail!("roost daemon is not ready after 20 s");
         }
         Ok(())
+    }
+
+    /// Its config.yml.
+    pub fn config(&self) -> &Path {
+        &self.config
+    }
+
+    /// Where the servers' own directories are.
+    pub fn volumes(&self) -> PathBuf {
+        self.config.with_file_name("volumes")
+    }
+
+    /// Waits until it has ended by itself.
+    pub fn wait(&mut self) -> anyhow::Result<Option<i32>> {
+        let mut child = self.child.take().context("it is not running")?;
+        Ok(child.wait()?.code())
     }
 
     /// SIGKILL.

@@ -15,8 +15,10 @@
 mod bridge;
 mod ended;
 mod http;
+mod proxy;
 mod rootfs;
 
+pub use proxy::Proxy;
 pub use rootfs::RootFs;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -215,6 +217,23 @@ impl Engine {
         ensure!(
             answer.status == 200 && !answer.body.contains("\"error\""),
             "the image {name} could not be made: {} {}",
+            answer.status,
+            answer.body
+        );
+        Ok(())
+    }
+
+    /// Writes the engine's configuration file, as JSON; it holds from the next [`Self::resume`] on.
+    pub fn configure(&self, json: &str) -> Result<()> {
+        Ok(std::fs::write(self.dir.join("daemon.json"), json)?)
+    }
+
+    /// Removes a container, alive or not, as `docker rm -f` does.
+    pub fn remove_container(&self, name: &str) -> Result<()> {
+        let answer = http::delete(&self.socket(), &format!("/containers/{name}?force=1"))?;
+        ensure!(
+            answer.status == 204,
+            "the container {name} could not be removed: {} {}",
             answer.status,
             answer.body
         );

@@ -182,6 +182,13 @@ impl Roost {
         Ok(())
     }
 
+    /// What a power cut does to processes: `roost up`, keepers and servers end at once, the node first.
+    pub fn lose_machine(&mut self) -> anyhow::Result<()> {
+        self.kill()?;
+        end_keepers(&self.data());
+        Ok(())
+    }
+
     /// SIGTERM; gives the exit code and how long it took.
     pub fn terminate(&mut self) -> anyhow::Result<(Option<i32>, Duration)> {
         let mut child = self.up.take().context("it is not running")?;
@@ -201,10 +208,16 @@ impl Roost {
 
     /// Runs the command line on this data directory.
     pub fn cli(&self, arguments: &[&str]) -> anyhow::Result<Output> {
+        self.cli_in(arguments, &[])
+    }
+
+    /// The same in this environment beside the test's own.
+    pub fn cli_in(&self, arguments: &[&str], environment: &[(&str, &str)]) -> anyhow::Result<Output> {
         Command::new(&self.binary)
             .args(arguments)
             .arg("--data")
             .arg(self.data())
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .output()
             .context("running the command line")
@@ -270,7 +283,8 @@ impl Drop for Roost {
     }
 }
 
-/// Ends keepers that outlived a killed node: those whose command line names this data directory, by process id.
+/// Ends keepers and servers that outlived a killed node: those whose command line names this data directory, or which
+/// work in it, by process id.
 fn end_keepers(data: &Path) {
     let Ok(processes) = std::fs::read_dir("/proc") else {
         return;

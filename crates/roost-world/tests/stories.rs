@@ -304,6 +304,95 @@ async fn a_crash_is_said_and_the_server_comes_back() -> Told {
 }
 
 #[tokio::test]
+async fn a_server_that_crashes_again_and_again_waits_longer_each_time_and_keeps_its_last_words() -> Told {
+    let mut roost = Roost::start()?;
+    let program = roost.chatter("--done up");
+    roost.json(&[
+        "server",
+        "create",
+        "frail",
+        "--command",
+        &program,
+        "--done",
+        "up",
+        "--restart",
+        "on-failure",
+        "--start",
+    ])?;
+    let admin = Person::sign_in(&roost, "admin").await?;
+    let mut viewer = Viewer::join(&admin, "frail").await?;
+    for (attempt, secs) in [(1, 1), (2, 2)] {
+        viewer.send("send command", &["say farewell"]).await?;
+        viewer.line(|l| l == "said farewell").await?;
+        viewer.send("send command", &["exit 3"]).await?;
+        let wanted = format!("in {secs} s (attempt {attempt} of 10 within an hour)");
+        let begun = std::time::Instant::now();
+        viewer.line(|l| l.contains(&wanted)).await?;
+        viewer.wait_for("status", |s| s == "running").await?;
+        ensure!(
+            begun.elapsed() >= Duration::from_secs(secs),
+            "{:?}",
+            begun.elapsed()
+        );
+    }
+    // A node that is killed meanwhile goes on counting, and knows how the last run ended.
+    roost.kill()?;
+    roost.up()?;
+    living_pid(&roost, "frail").await?;
+    let end = &roost.json(&["server", "show", "frail"])?["last_end"];
+    assert_eq!(
+        (&end["exit_code"], &end["asked"]),
+        (&3.into(), &false.into()),
+        "{end}"
+    );
+    let lines = end["lines"].as_array().context("no lines")?;
+    assert_eq!(lines.last(), Some(&"said farewell".into()), "{end}");
+    let shown = roost.cli(&["server", "show", "frail"])?;
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    for wanted in ["exit code 3", "last words", "said farewell", "on-failure"] {
+        ensure!(shown.contains(wanted), "{wanted} is not in\n{shown}");
+    }
+
+    let admin = Person::sign_in(&roost, "admin").await?;
+    let mut viewer = Viewer::join(&admin, "frail").await?;
+    viewer.send("send command", &["abort"]).await?;
+    viewer.line(|l| l.contains("in 4 s (attempt 3 of 10")).await?;
+    let end = &roost.json(&["server", "show", "frail"])?["last_end"];
+    assert_eq!(
+        (&end["exit_code"], &end["signal"]),
+        (&Value::Null, &6.into()),
+        "{end}"
+    );
+    // Called off, nothing follows; and an end that was asked for is no crash.
+    roost.json(&["server", "stop", "frail"])?;
+    viewer.line(|l| l.contains("called off")).await?;
+    tokio::time::sleep(Duration::from_millis(4500)).await;
+    assert_eq!(roost.json(&["server", "show", "frail"])?["state"], "offline");
+    roost.json(&["server", "start", "frail"])?;
+    roost.json(&["server", "stop", "frail"])?;
+    assert_eq!(
+        roost.json(&["server", "show", "frail"])?["last_end"]["asked"],
+        true
+    );
+
+    // By another policy an end with 0 is followed by a start, or none is.
+    roost.json(&["server", "set", "frail", "--restart", "always"])?;
+    roost.json(&["server", "start", "frail"])?;
+    let mut viewer = Viewer::join(&admin, "frail").await?;
+    viewer.send("send command", &["exit 0"]).await?;
+    viewer.line(|l| l.contains("in 1 s (attempt 1 of 10")).await?;
+    viewer.wait_for("status", |s| s == "running").await?;
+    roost.json(&["server", "set", "frail", "--restart", "never"])?;
+    roost.json(&["server", "restart", "frail"])?;
+    let mut viewer = Viewer::join(&admin, "frail").await?;
+    viewer.send("send command", &["exit 3"]).await?;
+    viewer
+        .line(|l| l.contains("its restart policy is `never`"))
+        .await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_bot_reads_the_answer_to_its_command() -> Told {
     let roost = Roost::start()?;
     roost.json(&[

@@ -126,6 +126,12 @@ pub struct Down {
     /// Do not ask
     #[arg(long)]
     pub yes: bool,
+    /// For a unit's ExecStop: only if systemd takes the machine down; the servers are started again at the next boot
+    #[arg(long, conflicts_with_all = ["purge", "yes"])]
+    pub machine: bool,
+    /// The config.yml of a node's daemon, to stop that
+    #[arg(long, value_name = "FILE", conflicts_with = "purge")]
+    pub config: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -292,6 +298,9 @@ pub struct ServerOptions {
     /// Seconds before a stop turns into a kill; 600 where nothing was said
     #[arg(long, value_name = "S")]
     pub stop_timeout: Option<u64>,
+    /// Start it again when it ends without being asked to; `on-failure` where nothing was said
+    #[arg(long, value_parser = ["never", "on-failure", "always"])]
+    pub restart: Option<String>,
     /// Environment (again for more)
     #[arg(long, value_name = "K=V")]
     pub env: Vec<String>,

@@ -109,18 +109,17 @@ impl DataDir {
 
     /// Holds the directory for one `roost up`; released when dropped, also by a kill. No child inherits it.
     pub fn lock(&self) -> anyhow::Result<OwnedFd> {
-        let path = self.0.join("roost.lock");
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let file = rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR)
-            .with_context(|| format!("{}", path.display()))?;
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(file),
-            Err(rustix::io::Errno::WOULDBLOCK) => bail!(
+        lock(&self.lock_file())?.with_context(|| {
+            format!(
                 "a Roost is running on {} already: use it, end it with `roost down`, or choose another --data",
                 self.0.display()
-            ),
-            Err(error) => Err(error).with_context(|| format!("can't lock {}", path.display())),
-        }
+            )
+        })
+    }
+
+    /// `roost.lock`.
+    pub fn lock_file(&self) -> PathBuf {
+        self.0.join("roost.lock")
     }
 
     /// The key of the panel's secrets, made at the first start.
@@ -154,6 +153,18 @@ impl DataDir {
             std::fs::rename(&fresh, &copy).with_context(|| format!("{}", copy.display()))?;
         }
         Ok(copy)
+    }
+}
+
+/// Takes a lock, which is released when dropped, also by a kill; `None` if somebody else holds it.
+pub fn lock(path: &Path) -> anyhow::Result<Option<OwnedFd>> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let file = rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR)
+        .with_context(|| format!("{}", path.display()))?;
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(file)),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("can't lock {}", path.display())),
     }
 }
 

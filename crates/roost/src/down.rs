@@ -1,24 +1,96 @@
-//! `roost down`: stops the node and its servers, and the `up` process with them; `--purge` removes all that Roost made.
+//! `roost down`: stops the node and its servers, and the `up` or `daemon` process with them; `--purge` removes all that
+//! Roost made. With `--machine` only if the machine goes down.
+
+mod machine;
 
 use crate::{
     args::{Down, Everywhere},
     cli::confirm,
     client::{Panel, segment},
-    data_dir::DataDir,
+    data_dir::{self, DataDir},
     failure::Failure,
     output::Output,
-    up::local::{DOWN, Step},
+    standalone,
+    up::local::{DOWN, MACHINE, Step},
 };
 use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::TokioIo;
 use roost_wire::admin_api::Server;
-use std::{path::Path, process::Stdio, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+/// How long a node may take to say that it stops its servers. How long they take is another matter.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Runs it.
 pub async fn run(args: Down, everywhere: &Everywhere) -> Result<(), Failure> {
     let out = Output {
         json: everywhere.json,
     };
+    let place = match &args.config {
+        Some(config) => Place::of_daemon(config)?,
+        None => Place::of_up(&DataDir::locate(everywhere.data.as_deref())?),
+    };
+    if args.machine {
+        return machine::down(&place, out).await;
+    }
+    if args.config.is_some() {
+        stop(&place.socket, Why::Asked, out).await?;
+        place.wait_gone().await?;
+        return out.done("The node is down.", serde_json::json!({}));
+    }
+    with_data(args, everywhere, &place, out).await
+}
+
+/// Where a node is spoken to, and what it holds until its very end.
+struct Place {
+    socket: PathBuf,
+    lock: PathBuf,
+}
+
+impl Place {
+    fn of_up(data: &DataDir) -> Self {
+        Self {
+            socket: data.socket(),
+            lock: data.lock_file(),
+        }
+    }
+
+    fn of_daemon(config: &Path) -> Result<Self, Failure> {
+        let config = roost_node::config::load(config).map_err(|e| Failure::usage(e.to_string()))?;
+        let root = Path::new(&config.system.root_directory);
+        Ok(Self {
+            socket: standalone::socket(root),
+            lock: root.join("node.lock"),
+        })
+    }
+
+    async fn wait_gone(&self) -> Result<(), Failure> {
+        for _ in 0..150 {
+            if matches!(data_dir::lock(&self.lock), Ok(Some(_))) {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        Err(Failure::new(
+            "the servers are stopped, but the process has not ended after 15 s: its log says why",
+        ))
+    }
+}
+
+/// Why servers are stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Why {
+    /// Somebody wants them off.
+    Asked,
+    /// The machine goes down; they are started again when it is up.
+    Machine,
+}
+
+async fn with_data(args: Down, everywhere: &Everywhere, place: &Place, out: Output) -> Result<(), Failure> {
     let data = DataDir::locate(everywhere.data.as_deref())?;
     if !data.database().exists() && !data.settings().exists() {
         return Err(Failure::unreachable(format!(
@@ -60,11 +132,11 @@ pub async fn run(args: Down, everywhere: &Everywhere) -> Result<(), Failure> {
             )?;
         }
     }
-    stop(&data.socket(), out).await?;
+    stop(&place.socket, Why::Asked, out).await?;
     if let Some(mut helper) = helper {
         let _ = helper.wait().await;
     }
-    wait_gone(&data).await?;
+    place.wait_gone().await?;
     if args.purge {
         purge(data.path())?;
         return out.done(
@@ -126,26 +198,46 @@ async fn start_quietly(data: &Path) -> Result<tokio::process::Child, Failure> {
     Ok(child)
 }
 
-async fn stop(socket: &Path, out: Output) -> Result<(), Failure> {
+/// Returns when all servers are down; each of their steps is printed.
+async fn stop(socket: &Path, why: Why, out: Output) -> Result<(), Failure> {
     let gone = |e: &dyn std::fmt::Display| Failure::unreachable(format!("{}: {e}", socket.display()));
-    let stream = tokio::net::UnixStream::connect(socket)
-        .await
-        .map_err(|e| gone(&e))?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(|e| gone(&e))?;
-    let driver = tokio::spawn(connection);
-    let request = hyper::Request::post(DOWN)
+    let silent = || gone(&format!("no answer within {} s", ANSWER_PATIENCE.as_secs()));
+    let path = match why {
+        Why::Asked => DOWN.to_owned(),
+        Why::Machine => format!("{DOWN}?{MACHINE}"),
+    };
+    let request = hyper::Request::post(path)
         .header("host", "localhost")
         .body(Empty::<bytes::Bytes>::new())
         .map_err(|e| gone(&e))?;
-    let mut body = sender
-        .send_request(request)
+    let asked = async {
+        let stream = tokio::net::UnixStream::connect(socket)
+            .await
+            .map_err(|e| match e.kind() {
+                std::io::ErrorKind::PermissionDenied => Failure::forbidden(socket),
+                _ => gone(&e),
+            })?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|e| gone(&e))?;
+        let driver = tokio::spawn(connection);
+        let answer = sender.send_request(request).await.map_err(|e| gone(&e))?;
+        Ok::<_, Failure>((answer, driver))
+    };
+    let (answer, driver) = tokio::time::timeout(ANSWER_PATIENCE, asked)
         .await
-        .map_err(|e| gone(&e))?
-        .into_body();
+        .map_err(|_| silent())??;
+    if !answer.status().is_success() {
+        return Err(gone(&format!("it answered {}", answer.status())));
+    }
+    let mut body = answer.into_body();
     let mut buffer = Vec::new();
-    while let Some(Ok(frame)) = body.frame().await {
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|e| {
+            gone(&format!(
+                "the node went away while servers were being stopped ({e})"
+            ))
+        })?;
         buffer.extend_from_slice(frame.data_ref().map_or(&[][..], |d| d));
         while let Some(end) = buffer.iter().position(|b| *b == b'\n') {
             let line: Vec<u8> = buffer.drain(..=end).collect();
@@ -156,19 +248,6 @@ async fn stop(socket: &Path, out: Output) -> Result<(), Failure> {
     }
     driver.abort();
     Ok(())
-}
-
-/// The `up` process holds the lock until its very end.
-async fn wait_gone(data: &DataDir) -> Result<(), Failure> {
-    for _ in 0..150 {
-        if data.lock().is_ok() {
-            return Ok(());
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    Err(Failure::new(
-        "the servers are stopped, but the `roost up` process has not ended after 15 s: its log says why",
-    ))
 }
 
 /// Removes what Roost made; a file of somebody else's in the directory stays, and so does the directory then.

@@ -22,13 +22,22 @@ impl Lifecycle {
     pub async fn until_stopped(&self) -> anyhow::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        tokio::select! {
-            _ = terminate.recv() => tracing::info!("asked to stop by SIGTERM"),
-            _ = interrupt.recv() => tracing::info!("asked to stop by Ctrl-C"),
-            () = self.stop.cancelled() => {}
-        }
+        let by_signal = tokio::select! {
+            _ = terminate.recv() => {
+                tracing::info!("asked to stop by SIGTERM");
+                true
+            }
+            _ = interrupt.recv() => {
+                tracing::info!("asked to stop by Ctrl-C");
+                true
+            }
+            () = self.stop.cancelled() => false,
+        };
         tokio::spawn(async move {
-            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+            // After `roost down` the first one says nothing new: systemd sends it once ExecStop is done.
+            for _ in 0..if by_signal { 1 } else { 2 } {
+                tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+            }
             tracing::warn!("asked a second time: ending at once");
             std::process::exit(1);
         });

@@ -9,7 +9,9 @@ pub use file::template;
 
 use ipnet::IpNet;
 use roost_wire::{node_config::ConsoleLimits, origin::Origin};
-use std::{collections::BTreeMap, fmt, net::SocketAddr, path::Path, path::PathBuf, str::FromStr};
+use std::{
+    collections::BTreeMap, fmt, net::SocketAddr, num::NonZeroU32, path::Path, path::PathBuf, str::FromStr,
+};
 
 /// Where a value came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,6 +131,11 @@ const KEYS: &[Key] = &[
     ),
     key("uid_count", "10000", "how many user ids that range has"),
     key(
+        "boot_starts",
+        "4",
+        "servers that come up at once after the machine did",
+    ),
+    key(
         "docker_socket",
         "",
         "the engine's socket; empty: DOCKER_HOST, then /var/run/docker.sock",
@@ -166,6 +173,7 @@ pub struct Settings {
     pub token_permissions_full: bool,
     pub uid_first: u32,
     pub uid_count: u32,
+    pub boot_starts: u32,
     pub docker_socket: String,
     pub docker_network: String,
     pub log_lines: u32,
@@ -260,6 +268,12 @@ impl Settings {
             wrong,
         );
         let uid_count = parse::<u32>(&text("uid_count"), place("uid_count"), "a number above 0", wrong);
+        let boot_starts = parse::<NonZeroU32>(
+            &text("boot_starts"),
+            place("boot_starts"),
+            "a number above 0",
+            wrong,
+        );
         let metrics_listen = text("metrics_listen").and_then(|address| {
             parse::<SocketAddr>(
                 &Some(address),
@@ -354,6 +368,7 @@ impl Settings {
             token_permissions_full,
             uid_first: uid_first?,
             uid_count: uid_count?.max(1),
+            boot_starts: boot_starts?.get(),
             docker_socket: text("docker_socket").unwrap_or_default(),
             docker_network: text("docker_network")?,
             log_lines: log_lines?,

@@ -93,6 +93,7 @@ pub async fn daemon(args: DaemonArgs, everywhere: &Everywhere) -> Result<(), Fai
     let listener = up::bind(address).await?;
     let keeper_program = std::env::current_exe()
         .map_err(|e| Failure::new(format!("can't find this program's own file: {e}")))?;
+    let root = PathBuf::from(&config.system.root_directory);
     let node = Node::start(NodeOptions {
         config,
         config_path: Some(path),
@@ -116,6 +117,14 @@ pub async fn daemon(args: DaemonArgs, everywhere: &Everywhere) -> Result<(), Fai
         None => None,
     };
     crate::metrics::serve(metrics, &node, &life).await?;
+    let local_path = socket(&root);
+    let local = up::local::in_front(nothing_else(), node.clone(), life.clone());
+    life.tasks.spawn(serve::unix(
+        up::bind_unix(&local_path)?,
+        local,
+        life.stop.clone(),
+        life.tasks.clone(),
+    ));
     life.tasks.spawn(serve::tcp(
         listener,
         tls,
@@ -134,8 +143,25 @@ pub async fn daemon(args: DaemonArgs, everywhere: &Everywhere) -> Result<(), Fai
     let running = node.running();
     node.shutdown().await;
     life.finish().await;
+    let _ = std::fs::remove_file(local_path);
     tracing::info!(servers = running, "stopped; servers run on in their keepers");
     Ok(())
+}
+
+/// Where `roost down --config` speaks to a node alone.
+pub fn socket(root: &Path) -> PathBuf {
+    root.join("node.sock")
+}
+
+/// On that socket there is nothing but the end.
+fn nothing_else() -> serve::Answer {
+    Arc::new(|_| {
+        Box::pin(async {
+            let mut response = hyper::Response::new(axum::body::Body::empty());
+            *response.status_mut() = hyper::StatusCode::NOT_FOUND;
+            Ok(response)
+        })
+    })
 }
 
 fn bracketed(host: &str) -> String {

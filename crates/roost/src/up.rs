@@ -284,6 +284,7 @@ async fn node_config(
             uid_first: settings.uid_first,
             uid_count: settings.uid_count,
             process_runtime: true,
+            boot_starts: settings.boot_starts,
             consoles: settings.console_limits,
         },
     })

@@ -311,7 +311,7 @@ fn walk(dir: &Dir, header: &Header, len: u64) -> io::Result<Walk> {
 pub(super) fn step(run: &mut Option<(Uuid, u64)>, open: &mut bool, meta: segment::Meta, bytes: &[u8]) {
     match meta.kind {
         Kind::Run => {
-            *run = Some((segment::run_of(bytes), 0));
+            *run = Some((segment::run_of(bytes), meta.offset));
             *open = false;
         }
         Kind::Line { source, open: o, .. } => {

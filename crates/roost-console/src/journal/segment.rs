@@ -121,7 +121,7 @@ pub(crate) enum Kind {
         continued: bool,
         open: bool,
     },
-    /// A run begins: offsets count from 0 again. Its data is the run's UUID; its seq is that of the next line.
+    /// A run begins: offsets count anew, from the record's own. Its data is the run's UUID; its seq is that of the next line.
     Run,
 }
 

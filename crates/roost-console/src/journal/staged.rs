@@ -62,13 +62,13 @@ impl Staged {
         self.next_seq += 1;
     }
 
-    /// Adds the mark that a run begins.
-    pub(crate) fn run(&mut self, run: Uuid) {
+    /// Adds the mark that a run begins, whose stream is wanted from `offset` on.
+    pub(crate) fn run(&mut self, run: Uuid, offset: u64) {
         let meta = Meta {
             kind: Kind::Run,
             seq: self.next_seq,
             time: self.time,
-            offset: 0,
+            offset,
         };
         segment::push_record(&mut self.buf, self.salt, &meta, run.as_bytes());
     }

@@ -48,9 +48,11 @@ impl From<Refusal> for Failure {
             | Refusal::ControlCharacter(_)
             | Refusal::NotInEncoding(..)
             | Refusal::UnknownAction => StatusCode::UNPROCESSABLE_ENTITY,
-            Refusal::AlreadyUp(_) | Refusal::AlreadyOffline | Refusal::Installing | Refusal::Busy(_) => {
-                StatusCode::CONFLICT
-            }
+            Refusal::AlreadyUp(_)
+            | Refusal::AlreadyOffline
+            | Refusal::Installing
+            | Refusal::GoingDown
+            | Refusal::Busy(_) => StatusCode::CONFLICT,
             Refusal::NoPermission(_) => StatusCode::FORBIDDEN,
             Refusal::TooMany => StatusCode::TOO_MANY_REQUESTS,
         };

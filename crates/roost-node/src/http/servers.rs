@@ -18,7 +18,7 @@ use roost_wire::{
     node_api::{CreateServer, RoostDetail, ServerDetail},
     stats::Stats,
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tokio::sync::oneshot;
 
 /// How long a caller waits for fresh figures; then he gets the last ones. A panel gives its pre-flight two seconds.
@@ -69,7 +69,8 @@ fn detail(node: &Node, server: &ServerHandle, stats: Option<Stats>) -> ServerDet
             stream: Some(server.console.stream()),
             last_seq: server.console.next_seq().saturating_sub(1),
             not_enforced: view.not_enforced,
-            last_exit: view.last_exit,
+            last_exit: view.last_end.as_ref().map(|end| end.text.clone()),
+            last_end: view.last_end.map(Arc::unwrap_or_clone),
         }),
     }
 }

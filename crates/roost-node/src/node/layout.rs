@@ -3,7 +3,7 @@
 //! ```text
 //!   root_directory/          0711: only passed through
 //!     node.lock              held while the node lives
-//!     servers/<uuid>/        settings.json, state.json
+//!     servers/<uuid>/        settings.json, state.json, last-end.json
 //!     journals/<uuid>/       the console's history
 //!     run/<uuid>/            the keeper's socket and spool
 //!     activity.queue         rows on their way to the panel

@@ -68,7 +68,7 @@ pub(super) struct Feed {
     /// The run attached last.
     run: Option<Uuid>,
     /// This run's beginning is not in the journal yet: no frame is taken before.
-    begin: Option<Uuid>,
+    begin: Option<(Uuid, u64)>,
     /// What a frame asked for and the disk refused; no other frame is taken before.
     held: Option<Held>,
     trouble: Option<Trouble>,
@@ -112,8 +112,8 @@ impl Feed {
     /// Carries an order out; [`Order::Remove`] is the thread's.
     pub(super) fn order(&mut self, order: Order, cx: &Context<'_>) {
         match order {
-            Order::Attach(run, stream) => match Link::new(run, stream) {
-                Ok(link) => self.attach(link, cx),
+            Order::Attach(run, stream, skip) => match Link::new(run, stream) {
+                Ok(link) => self.attach(link, skip, cx),
                 Err(error) => {
                     let why = format!("the keeper's socket can't be used: {error}");
                     self.tell(PumpEvent::KeeperLost(run, why));
@@ -143,6 +143,12 @@ impl Feed {
             Order::Limits(limits) => {
                 self.writer.set_limits(limits);
                 self.upkeep.limits_at = cx.now;
+            }
+            Order::BreakOff(reply) => {
+                let _ = reply.send(self.break_off(cx));
+            }
+            Order::Recovered(pieces, reply) => {
+                let _ = reply.send(self.recovered(&pieces, cx));
             }
             Order::Erase(before, reply) => {
                 let erased = self.writer.erase_before(before);

@@ -3,9 +3,9 @@
 //! Bounded: over the bound, input is refused and a notice or event is left out, with a line in the log; what decides a
 //! server's life is always taken. Carrying orders out is not its business.
 
-use super::{DoneRule, PumpEvent};
+use super::{Broken, DoneRule, PumpEvent};
 use roost_console::{Event, Limits, Writer};
-use roost_wire::node_api::Source;
+use roost_wire::{clock::Millis, node_api::Source};
 use rustix::event::EventfdFlags;
 use std::{
     io,
@@ -41,7 +41,10 @@ pub(super) enum Message {
 /// For one server's feed.
 #[derive(Debug)]
 pub(super) enum Order {
-    Attach(Uuid, UnixStream),
+    /// Run, link, and how much of its stream is in the journal already where the run is new to it.
+    Attach(Uuid, UnixStream, u64),
+    BreakOff(oneshot::Sender<io::Result<Broken>>),
+    Recovered(Vec<(Millis, Vec<u8>)>, oneshot::Sender<io::Result<()>>),
     Input(Vec<u8>, oneshot::Sender<Result<(), String>>),
     Signal(i32, bool),
     Notice(Source, String),

@@ -63,7 +63,7 @@ impl Node {
     /// A keeper of `run`, connected, with the node's HELLO read.
     fn attach(&self, run: Uuid) -> FakeKeeper {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        self.pumps.attach(SERVER, run, theirs);
+        self.pumps.attach(SERVER, run, theirs, 0);
         let mut keeper = FakeKeeper::new(ours);
         keeper.greet(run);
         keeper

@@ -6,6 +6,8 @@
 //!   exit: wait + inspect     stats: the engine's     └── socket ──> pump
 //! ```
 //!
+//! A stream that broke off while its container lived is taken up again, and the hole filled, by `recover`.
+//!
 //! The engine is asked for everything by its API, and for nothing that the kernel would have to be asked for
 //! differently on another machine. The node never reads a container's stream: a keeper holds it and outlives the node.
 //! When a server starts, stops or counts as crashed is its driver's business.
@@ -17,14 +19,16 @@ mod inspect;
 mod install;
 mod keepers;
 mod limits;
+mod log;
 mod mounts;
 mod network;
+mod recover;
 mod spec;
 mod start;
 mod stats;
 
 pub use exit::{Ended, StreamEnd};
-pub use find::{Found, TakenUp};
+pub use find::Found;
 pub use keepers::Keepers;
 pub(super) use limits::with_overhead;
 pub use stats::Sampler;

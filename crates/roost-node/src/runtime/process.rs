@@ -183,6 +183,7 @@ impl Processes {
         Ok(Running {
             run: launch.run,
             link,
+            skip: 0,
             pid,
             not_enforced: limits::sentences(build, self.pids, &lacks, self.confined.map(|_| confined)),
         })
@@ -220,6 +221,7 @@ impl Processes {
             Ok(Some((record, link))) => Some(Running {
                 run: record.run,
                 link,
+                skip: 0,
                 pid: (record.pid > 0).then_some(record.pid),
                 not_enforced: Vec::new(),
             }),

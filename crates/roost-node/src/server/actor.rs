@@ -21,13 +21,16 @@ use super::{
     driver::Placed,
     figures::Figures,
     handle::{Refusal, Reply, Request, ServerHandle, ServerView},
-    power::{Exit, Input, Power, Rules, Saved, step},
+    power::{AfterEnd, Input, Power, Rules, Saved, step},
     saved,
 };
 use crate::{pump::PumpEvent, runtime::Running, socket::Filter};
 use roost_console::Console;
-use roost_wire::{close::Close, stats::Stats};
-use std::{sync::Arc, time::Duration};
+use roost_wire::{close::Close, node_api::LastEnd, power::PowerState, stats::Stats};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 use timers::Timers;
 use tokio::{
     sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch},
@@ -59,7 +62,9 @@ pub(super) enum Report {
     /// The panel has new settings, and who asked for them.
     Defined(Box<Definition>, Option<Reply>),
     /// It is this server's turn to be started again after the node's.
-    Restore(OwnedSemaphorePermit),
+    Turn(OwnedSemaphorePermit),
+    /// That turn has lasted long enough.
+    TurnOver,
     /// Figures of the program.
     Sample(Option<Stats>),
     /// Bytes in its directory, and when to look again.
@@ -77,6 +82,8 @@ pub(super) struct Beginning {
     pub(super) definition: Definition,
     /// What it did in the node's last life.
     pub(super) saved: Saved,
+    /// How its last run ended, if that is known.
+    pub(super) last_end: Option<LastEnd>,
     /// How the node came to it.
     pub(super) origin: Origin,
 }
@@ -118,7 +125,7 @@ pub(super) struct Actor {
     pub(super) launching: Option<CancellationToken>,
     /// Ends the installer that is at work.
     pub(super) installing: Option<CancellationToken>,
-    /// Held while the node's start brings this server up.
+    /// Held while this server comes up after the node's start.
     restoring: Option<OwnedSemaphorePermit>,
     /// Limits the lines on their way to the terminal.
     inputs: Arc<Semaphore>,
@@ -152,6 +159,7 @@ pub(super) fn start(
     let (view, view_reader) = watch::channel(ServerView {
         suspended: definition.settings.suspended,
         not_enforced: context.runtimes.not_enforced(&definition),
+        last_end: beginning.last_end.map(Arc::new),
         ..ServerView::default()
     });
     let (defined, defined_reader) = watch::channel(Arc::clone(&definition));
@@ -159,11 +167,11 @@ pub(super) fn start(
     let actor = Actor {
         uuid,
         placed: Placed::new(&context, &definition),
-        console: Arc::clone(&console),
         definition,
         defined,
         power: Power::default(),
         view,
+        console: Arc::clone(&console),
         figures: Figures::default(),
         timers: Timers::default(),
         launching: None,
@@ -307,10 +315,16 @@ impl Actor {
             now: self.context.clock.now(),
             next_run: Uuid::new_v4(),
             suspended: settings.suspended || self.deleting.is_some(),
+            going_down: self.context.going_down.load(Ordering::Relaxed),
             stop_timeout_secs: self.definition.roost().stop_timeout_secs,
-            crash_restart: settings.crash_detection_enabled.unwrap_or(crash.enabled),
-            clean_exit_is_crash: crash.detect_clean_exit_as_crash,
-            crash_window_ms: i64::try_from(crash.timeout.saturating_mul(1000)).unwrap_or(i64::MAX),
+            after_end: match self.definition.roost().restart {
+                Some(policy) => AfterEnd::Policy(policy),
+                None => AfterEnd::Stock {
+                    restart: settings.crash_detection_enabled.unwrap_or(crash.enabled),
+                    clean_exit_is_crash: crash.detect_clean_exit_as_crash,
+                    window_ms: i64::try_from(crash.timeout.saturating_mul(1000)).unwrap_or(i64::MAX),
+                },
+            },
             awaited: self.definition.awaited(),
         }
     }
@@ -332,7 +346,7 @@ impl Actor {
         if before.is_some() && self.power.phase.run() != before {
             self.run_is_over();
         }
-        if self.launching.is_none() {
+        if self.power.phase.wire() != PowerState::Starting {
             self.restoring = None;
         }
         self.show();
@@ -346,12 +360,12 @@ impl Actor {
     }
 
     fn write_down(&mut self) {
-        let saved = self.power.phase.saved();
+        let saved = self.power.saved();
         if saved == self.saved {
             return;
         }
         self.saved = saved;
-        if let Err(error) = saved::save_power(&self.context.layout, self.uuid, saved) {
+        if let Err(error) = saved::save_power(&self.context.layout, self.uuid, &self.saved) {
             tracing::error!(server = %self.uuid, %error, "what the server does can't be written down; a restart of the node may forget it");
         }
     }
@@ -361,16 +375,11 @@ impl Actor {
         let phase = &self.power.phase;
         let state = phase.wire();
         let installing = matches!(phase, super::power::Phase::Installing { .. });
-        let last_exit = match phase {
-            super::power::Phase::Offline { last_exit, .. } => last_exit.as_ref().map(Exit::sentence),
-            _ => self.view.borrow().last_exit.clone(),
-        };
         self.view.send_if_modified(|view| {
             let before = view.clone();
             view.state = state;
             view.stats.state = state;
             view.installing = installing;
-            view.last_exit = last_exit;
             *view != before
         });
     }

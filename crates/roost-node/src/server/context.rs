@@ -3,12 +3,10 @@
 use super::runtimes::Runtimes;
 use crate::{activity::Recorder, node::Layout, pump::Pumps, remote::Panel, socket::Shards};
 use roost_wire::{clock::Clock, node_config::NodeConfig};
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicBool};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-/// Servers that are started at once when the node comes up.
-pub const RESTORES: usize = 4;
 /// Directories that are measured at once.
 pub const WALKS: usize = 2;
 
@@ -32,10 +30,12 @@ pub struct Context {
     pub recorder: Recorder,
     /// What runs programs.
     pub runtimes: Runtimes,
-    /// [`RESTORES`] permits.
-    pub restores: Arc<Semaphore>,
+    /// A permit for each server that may be coming up at once after the node's start.
+    pub boot_starts: Arc<Semaphore>,
     /// [`WALKS`] permits.
     pub walks: Arc<Semaphore>,
+    /// The node stops all its servers: none is started any more.
+    pub going_down: AtomicBool,
     /// The node shuts down: actors end, their programs live on.
     pub closing: CancellationToken,
 }

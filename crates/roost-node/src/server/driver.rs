@@ -3,13 +3,14 @@
 //! Whatever takes time is a job that reports back to the actor. When an effect is due is the rule's business; how a
 //! program is made or found, a runtime's.
 
+mod end;
 mod install;
 mod launch;
 
 use super::{
     actor::{Actor, Installing, Report},
     command,
-    handle::{Requester, ServerView},
+    handle::ServerView,
     power::{Effect, Exit, Input},
     stop::{SIGKILL, SIGTERM, StopWith, stop_with},
 };
@@ -41,6 +42,8 @@ impl Actor {
             Effect::SendStop { run } => self.send_stop(run),
             Effect::ArmKillTimer { run, secs, warn } => self.timers.arm_kill(now, run, secs, warn),
             Effect::ArmDoneReminder { run } => self.timers.arm_done(now, run),
+            Effect::AwaitTurn => self.await_turn(),
+            Effect::Keep { exit, asked } => self.keep_end(&exit, asked),
             Effect::StartAgainAfter { ms } => self.timers.arm_start_again(now, ms),
             Effect::DisarmTimers => self.timers.disarm(),
             Effect::Kill { run } => self.kill(run),
@@ -119,7 +122,9 @@ impl Actor {
         };
         let awaits = !rule.patterns.is_empty();
         self.context.pumps.watch_done(self.uuid, awaits.then_some(rule));
-        self.context.pumps.attach(self.uuid, running.run, running.link);
+        self.context
+            .pumps
+            .attach(self.uuid, running.run, running.link, running.skip);
         for sentence in &running.not_enforced {
             self.say(sentence.clone());
         }
@@ -222,7 +227,7 @@ impl Actor {
         self.job(async move {
             let report = match context
                 .runtimes
-                .after_stream(&placed, uuid, run, exit, &say)
+                .after_stream(&placed, uuid, run, exit, &context.pumps, &say)
                 .await
             {
                 super::runtimes::AfterStream::Ended(exit) => Report::Input(Input::Ended { run, exit }),
@@ -230,22 +235,6 @@ impl Actor {
             };
             let _ = reporter.send(report);
         });
-    }
-
-    pub(super) fn end_of_run(&mut self, run: Uuid, exit: Exit) {
-        let asked = self.power.phase.wire() == roost_wire::power::PowerState::Stopping;
-        if !asked {
-            let details = serde_json::json!({
-                "exit_code": exit.code,
-                "signal": exit.signal,
-                "oomkilled": exit.out_of_memory,
-            });
-            let nobody = Requester::default();
-            self.context
-                .recorder
-                .record(self.uuid, "server:crashed", &nobody, details);
-        }
-        self.input_from_inside(Input::Ended { run, exit });
     }
 
     /// Nothing of the run is left.

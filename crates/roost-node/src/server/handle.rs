@@ -5,7 +5,9 @@
 
 use super::actor::Installing;
 use roost_console::Console;
-use roost_wire::{encoding::Encoding, power::PowerAction, power::PowerState, stats::Stats};
+use roost_wire::{
+    encoding::Encoding, node_api::LastEnd, power::PowerAction, power::PowerState, stats::Stats,
+};
 use std::{net::IpAddr, sync::Arc};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use uuid::Uuid;
@@ -38,8 +40,8 @@ pub struct ServerView {
     pub pid: Option<u32>,
     /// Limits that are set but not enforced, each a sentence.
     pub not_enforced: Vec<String>,
-    /// How the last run ended, one sentence.
-    pub last_exit: Option<String>,
+    /// How the last run ended.
+    pub last_end: Option<Arc<LastEnd>>,
 }
 
 /// Why something was not done. Each text stands alone and can be shown to a viewer.
@@ -60,6 +62,9 @@ pub enum Refusal {
     /// Installing.
     #[error("The server is being installed: wait until the installer has ended.")]
     Installing,
+    /// The node stops all its servers.
+    #[error("The node is going down: start the server when it is up again.")]
+    GoingDown,
     /// A power action is under way.
     #[error("Another power action ({0}) is under way: wait for it, or use kill.")]
     Busy(PowerAction),
@@ -153,8 +158,8 @@ pub enum Request {
     Begin(Installing),
     /// Figures that are at most a second old.
     Figures(oneshot::Sender<Stats>),
-    /// The node stops all its servers: the server ends its own way, and nothing follows.
-    Down,
+    /// The node stops all its servers: the server ends its own way.
+    Down(Down),
     /// Ask the panel for the settings again.
     Sync {
         /// Answer.
@@ -167,6 +172,15 @@ pub enum Request {
         /// Answer.
         reply: Reply,
     },
+}
+
+/// Why a node stops all its servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Down {
+    /// Somebody wants them off: nothing follows.
+    Asked,
+    /// The machine goes down: what is up is started again when it has come up.
+    Machine,
 }
 
 /// Cheap to clone.

@@ -14,6 +14,7 @@
 
 mod effect;
 mod events;
+mod history;
 mod input;
 mod phase;
 mod requests;
@@ -22,8 +23,9 @@ mod tests;
 mod texts;
 
 pub use effect::Effect;
-pub use input::{Input, Rules};
-pub use phase::{Phase, Power, Saved, StopReason, Stopping};
+pub use history::History;
+pub use input::{AfterEnd, Input, Rules};
+pub use phase::{Follows, Phase, Power, Saved, StopReason, Stopping};
 pub use texts::Exit;
 
 use roost_wire::power::PowerAction;
@@ -36,7 +38,7 @@ pub const SUSPEND_STOP_SECS: u64 = 60;
 pub const KILL_WARNING_SECS: u64 = 10;
 /// Seconds after which the console says which text is still awaited.
 pub const DONE_OVERDUE_SECS: u64 = 120;
-/// Milliseconds between a crash and the start that follows it.
+/// Milliseconds between a crash and the start that follows it, by the rule of stock daemons.
 pub const START_AGAIN_MS: u64 = 1000;
 
 /// The rule.
@@ -60,6 +62,7 @@ pub fn step(power: Power, input: Input, rules: &Rules) -> (Power, Vec<Effect>) {
             );
         }
         Input::Down => machine.end_for_good(StopReason::Down, rules.stop_timeout_secs),
+        Input::MachineDown => machine.machine_down(),
         Input::Launched { run, ready } => machine.launched(run, ready),
         Input::LaunchFailed { run, reason } => machine.launch_failed(run, &reason),
         Input::DoneSeen { run } => {
@@ -79,6 +82,8 @@ pub fn step(power: Power, input: Input, rules: &Rules) -> (Power, Vec<Effect>) {
         Input::Install { then_start } => machine.install(then_start),
         Input::InstallEnded { successful } => machine.install_ended(successful),
         Input::Found { run, saved, ready } => machine.found(run, saved, ready),
+        Input::Gone { saved } => machine.gone(&saved),
+        Input::Turn => machine.turn(),
     }
     (machine.power, machine.effects)
 }
@@ -102,15 +107,19 @@ impl Machine<'_> {
         self.effects.push(Effect::Notice(text.into()));
     }
 
-    fn launch(&mut self, asked: PowerAction) {
+    fn launch(&mut self, asked: PowerAction, by_itself: bool) {
         let run = self.rules.next_run;
         self.effects.push(Effect::DisarmTimers);
-        self.go(Phase::Launching { run, asked });
+        self.go(Phase::Launching {
+            run,
+            asked,
+            by_itself,
+        });
         self.effects.push(Effect::Launch { run });
     }
 
-    fn rest(&mut self, last_exit: Option<Exit>, again: bool) {
+    fn rest(&mut self, follows: Option<Follows>) {
         self.effects.push(Effect::DisarmTimers);
-        self.go(Phase::Offline { last_exit, again });
+        self.go(Phase::Offline { follows });
     }
 }

@@ -143,6 +143,7 @@ impl Registry {
         let beginning = Beginning {
             definition,
             saved: super::power::Saved::default(),
+            last_end: None,
             origin: Origin::Created(install),
         };
         place.fill(beginning).await

@@ -3,10 +3,11 @@
 //! Both leave the terminal's bytes to a keeper; only what differs between them is asked here.
 
 use super::{definition::Definition, driver::Placed, power::Exit};
+use crate::pump::Pumps;
 use crate::runtime::{
     Launch, Running, Sample, StartError,
     cgroup::{self, Groups},
-    docker::{DockerRules, Ended, Engine, EngineError, Notice, Sampler, StreamEnd, TakenUp},
+    docker::{DockerRules, Ended, Engine, EngineError, Keepers, Notice, Sampler, StreamEnd},
     measure::TreeMeter,
     process::Processes,
 };
@@ -28,6 +29,8 @@ use uuid::Uuid;
 const PID_PATIENCE: Duration = Duration::from_secs(2);
 /// Between two questions to an engine that is away.
 const ENGINE_PAUSE: Duration = Duration::from_secs(2);
+const AWAY: &str =
+    "Docker has stopped or does not answer: what has become of the server is known when it does again.";
 
 /// Takes lines for a server's console.
 pub(super) type Say<'a> = &'a (dyn Fn(Source, String) + Send + Sync);
@@ -182,25 +185,36 @@ impl Runtimes {
 
     /// The living program of an earlier start, if there is one. While the engine that would know is away, this waits
     /// for it, if `expected`: to take a container for gone would start a second one.
-    pub(super) async fn find(&self, mut launch: Launch, expected: bool, say: Say<'_>) -> Option<Running> {
+    pub(super) async fn find(
+        &self,
+        mut launch: Launch,
+        expected: bool,
+        pumps: &Pumps,
+        say: Say<'_>,
+    ) -> Option<Running> {
         self.remember(&launch);
-        let mut by_keeper = self.processes.find(launch.clone()).await;
-        if let Some(running) = &mut by_keeper
-            && !is_process(&launch)
-        {
-            // Only the engine knows; the console does not wait for it.
-            let found = tokio::time::timeout(PID_PATIENCE, self.engine.found(launch.uuid)).await;
-            running.pid = found.ok().and_then(Result::ok).and_then(|found| found.pid);
-        }
-        if by_keeper.is_some() || !expected || is_process(&launch) {
+        let last_run = launch.run;
+        let by_keeper = self.processes.find(launch.clone()).await;
+        if is_process(&launch) {
             return by_keeper;
+        }
+        match by_keeper {
+            Some(mut running) if running.run == last_run || !expected => {
+                // Only the engine knows; the console does not wait for it.
+                let found = tokio::time::timeout(PID_PATIENCE, self.engine.found(launch.uuid)).await;
+                running.pid = found.ok().and_then(Result::ok).and_then(|found| found.pid);
+                return Some(running);
+            }
+            None if !expected => return None,
+            // A hole was being filled when the node ended, or has to be.
+            Some(_) | None => {}
         }
         // A new keeper would begin a new stream, which is not the old run's.
         launch.run = Uuid::new_v4();
         let mut told = false;
         loop {
-            match self.engine.take_up(&launch, &self.processes).await {
-                Ok(found) => return found.map(|taken| taken_up(taken, say)),
+            match self.take_up(&launch, last_run, pumps, say).await {
+                Ok(found) => return found,
                 Err(StartError(reason)) if !told => {
                     told = true;
                     tracing::warn!(server = %launch.uuid, reason, "whether this server's container lives can't be told; asking again");
@@ -211,6 +225,38 @@ impl Runtimes {
         }
     }
 
+    /// Takes up a container's output where the stream of `broken` left off. `None`: there is neither keeper nor living
+    /// container.
+    async fn take_up(
+        &self,
+        launch: &Launch,
+        broken: Uuid,
+        pumps: &Pumps,
+        say: Say<'_>,
+    ) -> Result<Option<Running>, StartError> {
+        let running = match self.engine.take_up(launch, &self.processes).await? {
+            Some(running) if running.run != broken => running,
+            as_before => return Ok(as_before),
+        };
+        // The keeper serves one link at a time.
+        drop(running.link);
+        let run = running.run;
+        let recovered = self.engine.recover(launch, run, &self.processes, pumps).await;
+        let recovered = recovered.map_err(StartError)?;
+        if let Some(sentence) = recovered.sentence {
+            say(Source::Daemon, sentence);
+        }
+        let living = self.processes.living(launch).await;
+        let (_, link) = living
+            .filter(|(held, _)| *held == run)
+            .ok_or_else(|| StartError("the new keeper has ended".to_owned()))?;
+        Ok(Some(Running {
+            link,
+            skip: recovered.skip,
+            ..running
+        }))
+    }
+
     /// Says what the end of a stream meant. `exit` is what the keeper (or its absence) said.
     pub(super) async fn after_stream(
         &self,
@@ -218,6 +264,7 @@ impl Runtimes {
         server: Uuid,
         run: Uuid,
         exit: Exit,
+        pumps: &Pumps,
         say: Say<'_>,
     ) -> AfterStream {
         if placed.runtime() == Runtime::Process {
@@ -241,20 +288,30 @@ impl Runtimes {
                 ..exit
             });
         }
-        match self.engine.after_stream(server).await {
-            StreamEnd::Ended(ended) => AfterStream::Ended(exit_of(&ended)),
-            StreamEnd::Alive => {
-                let Some(mut launch) = self.known(server) else {
-                    return AfterStream::Ended(exit);
-                };
-                launch.run = Uuid::new_v4();
-                match self.engine.take_up(&launch, &self.processes).await {
-                    Ok(Some(taken)) => AfterStream::Lives(taken_up(taken, say)),
-                    Ok(None) => AfterStream::Ended(exit),
-                    Err(StartError(reason)) => {
-                        tracing::error!(%server, %run, reason, "a living container's stream could not be attached again");
-                        AfterStream::Ended(exit)
+        let away = || say(Source::Daemon, AWAY.to_owned());
+        let mut told = false;
+        loop {
+            let launch = match self.engine.after_stream(server, &away).await {
+                StreamEnd::Ended(ended) => return AfterStream::Ended(exit_of(&ended)),
+                StreamEnd::Alive => self.known(server),
+            };
+            let Some(mut launch) = launch else {
+                return AfterStream::Ended(exit);
+            };
+            launch.run = Uuid::new_v4();
+            match self.take_up(&launch, run, pumps, say).await {
+                Ok(Some(running)) => return AfterStream::Lives(running),
+                // It has ended meanwhile.
+                Ok(None) => {}
+                Err(StartError(reason)) => {
+                    if !std::mem::replace(&mut told, true) {
+                        tracing::error!(%server, %run, reason, "a living container's stream could not be attached again; trying on");
+                        say(
+                            Source::Daemon,
+                            format!("The server's output can't be held ({reason}); trying on."),
+                        );
                     }
+                    tokio::time::sleep(ENGINE_PAUSE).await;
                 }
             }
         }
@@ -351,19 +408,14 @@ fn exit_of(ended: &Ended) -> Exit {
         code: ended.code,
         signal: ended.signal,
         out_of_memory: ended.out_of_memory,
+        with_engine: ended.with_engine,
         note: ended.removed.then(|| "its container was removed".to_owned()),
+        ..Exit::default()
     }
 }
 
 fn is_process(launch: &Launch) -> bool {
     launch.roost.runtime == Runtime::Process && launch.settings.roost.is_some()
-}
-
-fn taken_up(taken: TakenUp, say: Say<'_>) -> Running {
-    if let Some(hole) = taken.hole {
-        say(Source::Daemon, hole);
-    }
-    taken.running
 }
 
 /// `uid:gid`.

@@ -1,8 +1,9 @@
-//! What the node writes down of each server, to go on from it in its next life: settings and power.
+//! What the node writes down of each server, to go on from it in its next life: settings, power, how the last run ended.
 
 use super::{definition::Definition, power::Saved};
 use crate::node::Layout;
-use std::{fs, io, io::Write, os::unix::fs::OpenOptionsExt, path::PathBuf};
+use roost_wire::node_api::LastEnd;
+use std::{fs, io, io::Write, os::unix::fs::OpenOptionsExt, path::Path, path::PathBuf};
 use uuid::Uuid;
 
 /// A server as the disk knows it.
@@ -12,6 +13,8 @@ pub struct Remembered {
     pub definition: Definition,
     /// What it did.
     pub saved: Saved,
+    /// How its last run ended.
+    pub last_end: Option<LastEnd>,
 }
 
 /// All servers on disk. One that can't be read is left out and logged: the panel still knows it.
@@ -26,6 +29,7 @@ pub fn load_all(layout: &Layout) -> io::Result<Vec<Remembered>> {
             Ok(definition) => all.push(Remembered {
                 definition,
                 saved: load_power(layout, uuid),
+                last_end: load_end(layout, uuid),
             }),
             Err(error) => {
                 tracing::warn!(%uuid, %error, "a server's settings on disk can't be read: left to the panel");
@@ -64,8 +68,22 @@ pub fn load_power(layout: &Layout, uuid: Uuid) -> Saved {
 }
 
 /// Writes down what the server does. No fdatasync: after a power cut no program lives anyway.
-pub fn save_power(layout: &Layout, uuid: Uuid, saved: Saved) -> io::Result<()> {
-    let path = power_path(layout, uuid);
+pub fn save_power(layout: &Layout, uuid: Uuid, saved: &Saved) -> io::Result<()> {
+    save(&power_path(layout, uuid), &serde_json::to_vec(saved)?)
+}
+
+/// How the server's last run ended; `None` if that is not known.
+pub fn load_end(layout: &Layout, uuid: Uuid) -> Option<LastEnd> {
+    let text = fs::read(end_path(layout, uuid)).ok()?;
+    serde_json::from_slice(&text).ok()
+}
+
+/// Writes down how a run ended, as [`save_power`] does.
+pub fn save_end(layout: &Layout, uuid: Uuid, end: &LastEnd) -> io::Result<()> {
+    save(&end_path(layout, uuid), &serde_json::to_vec(end)?)
+}
+
+fn save(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let new = path.with_extension("new");
     // One that a crash left behind; a link put there must not be followed.
     let _ = fs::remove_file(&new);
@@ -74,12 +92,16 @@ pub fn save_power(layout: &Layout, uuid: Uuid, saved: Saved) -> io::Result<()> {
         .create_new(true)
         .mode(0o600)
         .open(&new)?;
-    file.write_all(&serde_json::to_vec(&saved)?)?;
+    file.write_all(bytes)?;
     fs::rename(new, path)
 }
 
 fn settings_path(layout: &Layout, uuid: Uuid) -> PathBuf {
     layout.server(uuid).join("settings.json")
+}
+
+fn end_path(layout: &Layout, uuid: Uuid) -> PathBuf {
+    layout.server(uuid).join("last-end.json")
 }
 
 fn power_path(layout: &Layout, uuid: Uuid) -> PathBuf {

@@ -5,8 +5,8 @@
 
 use super::{
     inbox::{Inbox, Post},
+    page::PageWanted,
     slots::Key,
-    v1::PageWanted,
 };
 use roost_console::{Console, Cursor};
 use roost_wire::clock::Millis;

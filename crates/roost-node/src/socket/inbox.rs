@@ -4,11 +4,7 @@
 //! Bounded by its senders: an adoption holds a permit, a server is listed once until it was looked at, figures replace
 //! older ones, and a viewer has at most one piece of history, one page and one search under way. What a post does is the shard's business.
 
-use super::{
-    Filter, Peer, Upgraded,
-    slots::Key,
-    v1::{Answer, Page},
-};
+use super::{Filter, Peer, Upgraded, page::Page, slots::Key, v1::Answer};
 use crate::{
     search::{self, Stop},
     server::handle::ServerHandle,

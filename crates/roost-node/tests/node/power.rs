@@ -99,7 +99,10 @@ pub async fn all_servers_are_stopped_each_its_own_way() {
     let first = echo_server(&house, &panel).await;
     let second = echo_server(&house, &panel).await;
     let (sender, mut progress) = tokio::sync::mpsc::channel(100);
-    house.node.stop_all(sender).await;
+    house
+        .node
+        .stop_all(roost_node::server::handle::Down::Asked, sender)
+        .await;
     let mut told = Vec::new();
     while let Ok(word) = progress.try_recv() {
         told.push(word);

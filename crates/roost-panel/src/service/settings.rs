@@ -6,7 +6,7 @@
 use crate::store::ServerRow;
 use roost_wire::remote::{
     Allocation, Allocations, Build, Container, Egg, Meta, ProcessConfiguration, Pull, RemoteServer,
-    RoostSettings, Runtime, Settings, Startup, Stop,
+    RestartPolicy, RoostSettings, Runtime, Settings, Startup, Stop,
 };
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -79,7 +79,8 @@ pub fn settings(row: &ServerRow) -> Settings {
             file_denylist: Vec::new(),
         },
         labels: BTreeMap::new(),
-        crash_detection_enabled: None,
+        // The word that stock daemons have for it; Roost's node goes by the policy.
+        crash_detection_enabled: (row.restart == RestartPolicy::Never).then_some(false),
         roost: Some(RoostSettings {
             runtime: row.runtime,
             identifier: row.identifier.clone(),
@@ -87,6 +88,7 @@ pub fn settings(row: &ServerRow) -> Settings {
             dir: row.dir.clone(),
             pull: row.pull,
             stop_timeout_secs: u64::try_from(row.stop_timeout).unwrap_or(0),
+            restart: Some(row.restart),
             encoding: row.encoding,
             ..RoostSettings::default()
         }),
@@ -267,6 +269,7 @@ mod tests {
             done: Some("Done".into()),
             stop: Some("^C".into()),
             stop_timeout: 30,
+            restart: RestartPolicy::OnFailure,
             encoding: roost_wire::encoding::Encoding::default(),
             env: [
                 ("EMPTY".to_owned(), String::new()),
@@ -347,6 +350,19 @@ mod tests {
             (roost.identifier.as_str(), roost.stop_timeout_secs),
             ("lobby", 30)
         );
+        assert_eq!(roost.restart, Some(RestartPolicy::OnFailure));
+    }
+
+    #[test]
+    fn a_server_that_is_never_to_be_started_again_has_no_crash_detection_at_stock_daemons() {
+        let never = ServerRow {
+            restart: RestartPolicy::Never,
+            ..row()
+        };
+        let value = serde_json::to_value(settings(&never)).unwrap();
+        assert_eq!(value["crash_detection_enabled"], json!(false));
+        let usual = serde_json::to_value(settings(&row())).unwrap();
+        assert_eq!(usual.get("crash_detection_enabled"), None);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use roost_wire::{
     admin_api::Port,
     encoding::Encoding,
     power::PowerState,
-    remote::{Pull, Runtime},
+    remote::{Pull, RestartPolicy, Runtime},
 };
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -44,6 +44,7 @@ pub struct ServerRow {
     pub done: Option<String>,
     pub stop: Option<String>,
     pub stop_timeout: i64,
+    pub restart: RestartPolicy,
     pub env: BTreeMap<String, String>,
     pub encoding: Encoding,
     pub suspended: bool,
@@ -109,6 +110,7 @@ struct Raw {
     done: Option<String>,
     stop: Option<String>,
     stop_timeout: i64,
+    restart: String,
     env: String,
     encoding: String,
     suspended: bool,
@@ -167,6 +169,7 @@ impl TryFrom<Raw> for ServerRow {
             done: raw.done,
             stop: raw.stop,
             stop_timeout: raw.stop_timeout,
+            restart: word(&raw.restart)?,
             env: json(&raw.env)?,
             encoding: word(&raw.encoding)?,
             suspended: raw.suspended,

@@ -240,16 +240,18 @@ async fn beside_a_reader(history: u64, time: Duration, wrong: &mut Vec<String>) 
     const LINE: u64 = 250;
     const VIEWERS: usize = 30;
     let stage = Stage::new(&format!("--size {}", LINE - 1), VIEWERS).await?;
-    let mut swarm = stage.swarm(VIEWERS)?;
+    let mut writer = stage.swarm(1)?;
     let mut left = history / LINE;
     while left > 0 {
         // In steps, so that what is closed can be compressed before retention looks at it.
         let lines = left.min(64 * 1024);
-        swarm.command(&format!("burst {lines}"))?;
-        let seen = swarm.watch_until(Duration::from_secs(120), lines * VIEWERS as u64)?;
-        check("the history of the reader", &seen, lines * VIEWERS as u64, wrong);
+        writer.command(&format!("burst {lines}"))?;
+        let seen = writer.watch_until(Duration::from_secs(120), lines)?;
+        check("the history of the reader", &seen, lines, wrong);
         left -= lines;
     }
+    drop(writer);
+    let mut swarm = stage.swarm(VIEWERS)?;
     swarm.command("rate 1000")?;
     swarm.watch(Duration::from_secs(2))?;
     let (alone, due) = swarm.watch_exactly(time, Duration::from_secs(10))?;

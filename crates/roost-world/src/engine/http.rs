@@ -25,6 +25,10 @@ pub(super) fn post(socket: &Path, path: &str, kind: &str, body: &[u8]) -> Result
     request(socket, "POST", path, kind, body)
 }
 
+pub(super) fn delete(socket: &Path, path: &str) -> Result<Answer> {
+    request(socket, "DELETE", path, "text/plain", &[])
+}
+
 /// Ends and removes every container, with its volumes.
 pub(super) fn remove_all_containers(socket: &Path) {
     let Ok(answer) = get(socket, "/containers/json?all=1") else {

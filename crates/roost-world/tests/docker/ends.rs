@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use std::time::Duration;
 
 async fn ended(world: &World) -> Ended {
-    let end = world.engine.after_stream(world.uuid());
+    let end = world.engine.after_stream(world.uuid(), &|| {});
     match tokio::time::timeout(Duration::from_secs(20), end)
         .await
         .expect("an end")
@@ -141,7 +141,7 @@ async fn an_engine_that_dies_is_waited_for() {
     assert!(error.contains("Start it"), "{error}");
     let waiting = tokio::spawn({
         let (engine, server) = (world.engine.clone(), world.uuid());
-        async move { engine.after_stream(server).await }
+        async move { engine.after_stream(server, &|| {}).await }
     });
     tokio::time::sleep(Duration::from_secs(1)).await;
     private.resume().unwrap();
@@ -149,7 +149,10 @@ async fn an_engine_that_dies_is_waited_for() {
         .await
         .unwrap()
         .unwrap();
-    assert!(matches!(end, StreamEnd::Ended(_)), "{end:?}");
+    assert!(
+        matches!(&end, StreamEnd::Ended(ended) if ended.with_engine),
+        "{end:?}"
+    );
     // And everything works again.
     let stream = Stream::open(world.start().await.unwrap(), world.launch.run);
     drop(stream);

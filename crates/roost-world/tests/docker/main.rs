@@ -9,10 +9,12 @@
     reason = "a story that can't go on fails, also in what its steps are made of"
 )]
 
+mod burst;
 mod container;
 mod ends;
 mod images;
 mod installer;
 mod registry;
 mod stream;
+mod trouble;
 mod world;

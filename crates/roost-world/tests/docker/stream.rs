@@ -55,8 +55,8 @@ async fn a_server_survives_its_node_and_is_found_again() {
         .await
         .unwrap()
         .expect("it is taken up");
-    assert_eq!((taken.running.run, taken.hole), (world.launch.run, None));
-    let mut stream = Stream::open_at(taken.running, world.launch.run, seen);
+    assert_eq!(taken.run, world.launch.run);
+    let mut stream = Stream::open_at(taken, world.launch.run, seen);
     stream.expect("said before");
     stream.type_line("after");
     stream.expect("then after");
@@ -85,7 +85,7 @@ async fn what_a_server_said_last_is_there_for_the_next_node() {
         .await
         .unwrap()
         .expect("its keeper lives");
-    let mut stream = Stream::open_at(taken.running, world.launch.run, seen);
+    let mut stream = Stream::open_at(taken, world.launch.run, seen);
     stream.finish();
     assert!(stream.text.contains("last words"), "{:?}", stream.text);
     assert_eq!(world.engine.found(world.uuid()).await.unwrap().ended, Some(ended));
@@ -93,7 +93,7 @@ async fn what_a_server_said_last_is_there_for_the_next_node() {
 }
 
 #[tokio::test]
-async fn a_container_whose_keeper_was_killed_gets_a_new_one_and_the_hole_is_stated() {
+async fn a_container_whose_keeper_was_killed_gets_a_new_one() {
     let mut world = World::script("echo before; read line; echo said $line; sleep 60").await;
     let mut stream = world.begin().await;
     stream.expect("before");
@@ -103,7 +103,10 @@ async fn a_container_whose_keeper_was_killed_gets_a_new_one_and_the_hole_is_stat
     assert_eq!((record.server, record.run), (world.uuid(), world.launch.run));
     let keeper = rustix::process::Pid::from_raw(record.keeper.cast_signed()).unwrap();
     rustix::process::kill_process(keeper, rustix::process::Signal::KILL).unwrap();
-    assert_eq!(world.engine.after_stream(world.uuid()).await, StreamEnd::Alive);
+    assert_eq!(
+        world.engine.after_stream(world.uuid(), &|| {}).await,
+        StreamEnd::Alive
+    );
 
     world.launch.run = Uuid::new_v4();
     let taken = world
@@ -112,9 +115,8 @@ async fn a_container_whose_keeper_was_killed_gets_a_new_one_and_the_hole_is_stat
         .await
         .unwrap()
         .expect("it is taken up");
-    assert!(taken.hole.unwrap().contains("missing here"));
-    assert_eq!(taken.running.pid, stream.pid);
-    let mut stream = Stream::open(taken.running, world.launch.run);
+    assert_eq!((taken.run, taken.pid), (world.launch.run, stream.pid));
+    let mut stream = Stream::open(taken, world.launch.run);
     stream.type_line("after");
     stream.expect("said after");
     world.end().await;

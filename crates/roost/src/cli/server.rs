@@ -253,6 +253,7 @@ fn show(s: &Server) -> String {
         ("done text", or_dash(s.done.as_deref())),
         ("stop", or_dash(s.stop.as_deref())),
         ("kill timer", format!("{} s", s.stop_timeout)),
+        ("restart", s.restart.as_str().to_owned()),
         ("encoding", s.encoding.to_string()),
         ("since", local_time(&s.created_at)),
     ];
@@ -270,8 +271,14 @@ fn show(s: &Server) -> String {
     if let Some(pid) = s.pid {
         rows.push(("pid", pid.to_string()));
     }
-    if let Some(exit) = &s.last_exit {
-        rows.push(("last run", exit.clone()));
+    match &s.last_end {
+        Some(end) => {
+            rows.push(("last run", format!("{} ({})", end.text, local_time(&end.time))));
+            let lines = if end.asked { &[] } else { end.lines.as_slice() };
+            let names = std::iter::once("last words").chain(std::iter::repeat(""));
+            rows.extend(names.zip(lines).map(|(name, line)| (name, line.clone())));
+        }
+        None => rows.extend(s.last_exit.iter().map(|exit| ("last run", exit.clone()))),
     }
     let text = rows
         .iter()

@@ -5,7 +5,7 @@ use crate::{args::ServerOptions, failure::Failure};
 use roost_wire::{
     admin_api::{Port, ServerSettings},
     encoding::Encoding,
-    remote::Pull,
+    remote::{Pull, RestartPolicy},
 };
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -43,6 +43,11 @@ pub fn settings(options: ServerOptions) -> Result<ServerSettings, Failure> {
         done: options.done,
         stop: options.stop,
         stop_timeout: options.stop_timeout,
+        restart: options.restart.as_deref().map(|text| match text {
+            "always" => RestartPolicy::Always,
+            "never" => RestartPolicy::Never,
+            _ => RestartPolicy::OnFailure,
+        }),
         env: env.map(BTreeMap::from_iter),
         encoding: options.encoding.map(known_encoding).transpose()?,
     })

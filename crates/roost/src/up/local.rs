@@ -1,16 +1,19 @@
 //! What only the Unix socket offers: `POST /local/down`, which ends all servers and then this process, telling each
-//! step as a line of JSON. Everything else goes on to the panel.
+//! step as a line of JSON. With `?machine` the servers are started again at the next boot. Everything else goes on to
+//! the panel, where there is one.
 
 use crate::{lifecycle::Lifecycle, serve::Answer};
 use axum::body::{Body, Bytes};
 use hyper::{Method, Response};
-use roost_node::Node;
+use roost_node::{Node, server::handle::Down};
 use serde::{Deserialize, Serialize};
 use std::{convert::Infallible, sync::Arc};
 use tokio::sync::mpsc;
 
 /// The path.
 pub const DOWN: &str = "/local/down";
+/// The query with which it means: the machine goes down.
+pub const MACHINE: &str = "machine";
 
 /// One step of going down.
 #[derive(Debug, Serialize, Deserialize)]
@@ -28,16 +31,20 @@ pub fn in_front(rest: Answer, node: Node, life: Lifecycle) -> Answer {
             return rest(request);
         }
         let (node, life) = (node.clone(), life.clone());
-        Box::pin(async move { Ok(down(node, &life)) })
+        let why = match request.uri().query() {
+            Some(MACHINE) => Down::Machine,
+            _ => Down::Asked,
+        };
+        Box::pin(async move { Ok(down(node, why, &life)) })
     })
 }
 
-fn down(node: Node, life: &Lifecycle) -> Response<Body> {
+fn down(node: Node, why: Down, life: &Lifecycle) -> Response<Body> {
     let (tell, mut told) = mpsc::channel::<(String, String)>(64);
     let (line, lines) = mpsc::channel::<Result<Bytes, Infallible>>(64);
     let stop = life.stop.clone();
     life.tasks.spawn(async move {
-        let stopping = tokio::spawn(async move { node.stop_all(tell).await });
+        let stopping = tokio::spawn(async move { node.stop_all(why, tell).await });
         while let Some((server, state)) = told.recv().await {
             let mut text = serde_json::to_vec(&Step { server, state }).unwrap_or_default();
             text.push(b'\n');

@@ -4,7 +4,7 @@
 
 use super::{Context, Ending, Feed};
 use crate::pump::{
-    PumpEvent, RunEnd,
+    Broken, PumpEvent, RunEnd,
     link::{Filled, Link},
 };
 use roost_console::Writer;
@@ -12,6 +12,7 @@ use roost_keeper::protocol::{KeeperFrame, NodeFrame, VERSION};
 use roost_wire::clock::Millis;
 use std::{
     io,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -48,7 +49,7 @@ impl Held {
 
 impl Feed {
     /// Takes a new link and shakes hands.
-    pub(super) fn attach(&mut self, mut link: Link, cx: &Context<'_>) {
+    pub(super) fn attach(&mut self, mut link: Link, skip: u64, cx: &Context<'_>) {
         let run = link.run;
         // What the old link asked for is asked again by the new one, if it is the same run's.
         self.held = None;
@@ -58,8 +59,8 @@ impl Feed {
             self.tell(PumpEvent::Ended(ending.end));
         }
         let known = self.writer.position().filter(|position| position.run == run);
-        let resume_offset = known.map_or(0, |position| position.offset);
-        self.begin = known.is_none().then_some(run);
+        let resume_offset = known.map_or(skip, |position| position.offset);
+        self.begin = known.is_none().then_some((run, skip));
         if self.run.replace(run) != Some(run) && known.is_some() {
             // Written by a node that may not have lived to see it.
             self.watch_run();
@@ -80,9 +81,9 @@ impl Feed {
 
     /// Writes the beginning of the run, if it is due.
     pub(super) fn begin_run(&mut self, cx: &Context<'_>) -> io::Result<()> {
-        if let Some(run) = self.begin {
+        if let Some((run, skip)) = self.begin {
             let before = self.writer.console().next_seq();
-            self.writer.begin_run(run, cx.time())?;
+            self.writer.begin_run_at(run, skip, cx.time())?;
             self.begin = None;
             self.watch_run();
             self.upkeep.dirty(cx.now);
@@ -90,6 +91,28 @@ impl Feed {
             self.news |= self.writer.console().next_seq() != before;
         }
         Ok(())
+    }
+
+    /// No link feeds this run any more: all that came is written down, for others to go on from.
+    pub(super) fn break_off(&mut self, cx: &Context<'_>) -> io::Result<Broken> {
+        if self.link.as_ref().is_some_and(|link| !link.released) {
+            return Err(io::Error::other("a keeper's link still feeds the console"));
+        }
+        self.writer.break_off(cx.time())?;
+        self.wrote(cx.now);
+        Ok(Broken {
+            run: self.writer.position().map(|position| position.run),
+            run_first_seq: self.writer.run_first_seq(),
+            console: Arc::clone(self.writer.console()),
+        })
+    }
+
+    /// Output that came another way than by a keeper.
+    pub(super) fn recovered(&mut self, pieces: &[(Millis, Vec<u8>)], cx: &Context<'_>) -> io::Result<()> {
+        self.wrote(cx.now);
+        pieces
+            .iter()
+            .try_for_each(|(time, bytes)| self.writer.recovered(bytes, *time))
     }
 
     /// Looks for the `done` text from the run's first line on.

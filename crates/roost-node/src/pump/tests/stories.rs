@@ -208,7 +208,7 @@ fn a_keeper_that_speaks_nonsense_or_of_another_run_is_dropped() {
     assert!(why.contains("protocol"), "{why}");
 
     let (ours, theirs) = UnixStream::pair().unwrap();
-    node.pumps.attach(SERVER, RUN, theirs);
+    node.pumps.attach(SERVER, RUN, theirs, 0);
     FakeKeeper::new(ours).send(&KeeperFrame::Hello {
         version: 1,
         run: Uuid::from_u128(99),

@@ -10,12 +10,15 @@ use bollard::{
     },
 };
 use futures_util::StreamExt;
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 use uuid::Uuid;
 
 /// How long a container may outlive its stream before it counts as alive. The engine closes the stream a moment
 /// before it has written down the exit code.
-const LINGER: Duration = Duration::from_secs(3);
+const LINGER: Duration = Duration::from_secs(1);
 /// SIGTERM, where an image names no stop signal.
 const SIGTERM: &str = "SIGTERM";
 
@@ -30,6 +33,8 @@ pub struct Ended {
     pub out_of_memory: bool,
     /// The container was removed by somebody else; nothing else is known then.
     pub removed: bool,
+    /// The engine was away when it ended: an engine without `live-restore` takes its containers with it.
+    pub with_engine: bool,
 }
 
 /// What the end of a container's stream means.
@@ -42,25 +47,42 @@ pub enum StreamEnd {
 }
 
 impl Engine {
-    /// Asks the engine what the end of a container's stream means. While the engine is away, this waits for it.
-    pub async fn after_stream(&self, server: Uuid) -> StreamEnd {
-        match tokio::time::timeout(LINGER, self.wait_exit(server)).await {
-            Ok(ended) => return StreamEnd::Ended(ended),
+    /// Asks the engine what the end of a container's stream means. While the engine is away, this waits for it;
+    /// `away` is called when that begins.
+    pub async fn after_stream(&self, server: Uuid, away: &(dyn Fn() + Send + Sync)) -> StreamEnd {
+        let was_away = AtomicBool::new(false);
+        let note = || {
+            if !was_away.swap(true, Ordering::Relaxed) {
+                away();
+            }
+        };
+        match tokio::time::timeout(LINGER, self.ask_exit(server, &note)).await {
+            Ok(ended) => return StreamEnd::Ended(with_engine(ended, &was_away)),
             Err(_) => tracing::info!(%server, "a container's stream has ended, the container has not"),
         }
         // Whether the engine is slow or the container alive is not known yet.
         loop {
             match self.inspect(&server.to_string()).await {
                 Ok(inspected) if inspected.state.is_alive() => return StreamEnd::Alive,
-                Ok(_) | Err(EngineError::Gone) => return StreamEnd::Ended(self.wait_exit(server).await),
-                Err(_) => tokio::time::sleep(RETRY).await,
+                Ok(_) | Err(EngineError::Gone) => {
+                    let ended = self.ask_exit(server, &note).await;
+                    return StreamEnd::Ended(with_engine(ended, &was_away));
+                }
+                Err(EngineError::Away { .. }) => note(),
+                Err(_) => {}
             }
+            tokio::time::sleep(RETRY).await;
         }
     }
 
     /// Waits until the server's container has ended, and says how. The engine reports the end by itself; while the
     /// engine is away, it is asked again each second.
     pub async fn wait_exit(&self, server: Uuid) -> Ended {
+        self.ask_exit(server, &|| {}).await
+    }
+
+    /// The same; `away` is called whenever the engine does not answer.
+    async fn ask_exit(&self, server: Uuid, away: &(dyn Fn() + Send + Sync)) -> Ended {
         let mut told = false;
         loop {
             match self.try_wait(&server.to_string()).await {
@@ -72,11 +94,14 @@ impl Engine {
                         ..Ended::default()
                     };
                 }
-                Err(e) if !told => {
-                    told = true;
-                    tracing::warn!(%server, error = %e, "the end of a container can't be waited for; trying on");
+                Err(error) => {
+                    if matches!(error, EngineError::Away { .. }) {
+                        away();
+                    }
+                    if !std::mem::replace(&mut told, true) {
+                        tracing::warn!(%server, %error, "the end of a container can't be waited for; trying on");
+                    }
                 }
-                Err(_) => {}
             }
             tokio::time::sleep(RETRY).await;
         }
@@ -174,6 +199,11 @@ impl Engine {
             }
         }
     }
+}
+
+fn with_engine(mut ended: Ended, was_away: &AtomicBool) -> Ended {
+    ended.with_engine = was_away.load(Ordering::Relaxed) && !ended.removed;
+    ended
 }
 
 pub(super) fn ended(state: &State) -> Ended {

@@ -19,19 +19,6 @@ pub struct Found {
     pub ended: Option<Ended>,
 }
 
-/// A server whose output is taken up again.
-#[derive(Debug)]
-pub struct TakenUp {
-    /// With the run of its stream.
-    pub running: Running,
-    /// A sentence for the console, where output is missing: its keeper was gone, and only the engine knows what the
-    /// container said meanwhile.
-    pub hole: Option<String>,
-}
-
-const HOLE: &str = "The keeper of this server's output had ended while its container lived on: what the server said \
-                    since then is missing here (the engine's own log may have it: `docker logs`).";
-
 impl Engine {
     /// All servers' containers that Roost made on this engine, of whichever node.
     pub async fn find(&self) -> Result<Vec<Found>, EngineError> {
@@ -77,37 +64,26 @@ impl Engine {
         &self,
         launch: &Launch,
         keepers: &impl Keepers,
-    ) -> Result<Option<TakenUp>, StartError> {
+    ) -> Result<Option<Running>, StartError> {
         let found = self.found(launch.uuid).await;
-        if let Some((run, link)) = keepers.living(launch).await {
-            return Ok(Some(TakenUp {
-                running: Running {
-                    run,
-                    link,
-                    pid: found.ok().and_then(|found| found.pid),
-                    not_enforced: Vec::new(),
-                },
-                hole: None,
-            }));
-        }
-        match found {
-            Ok(found) if found.ended.is_none() => {
+        let (run, link, pid) = match (keepers.living(launch).await, found) {
+            (Some((run, link)), found) => (run, link, found.ok().and_then(|found| found.pid)),
+            (None, Ok(found)) if found.ended.is_none() => {
                 let link = keepers
                     .attach(launch, self.socket(), &launch.uuid.to_string())
                     .await
                     .map_err(|why| no_keeper(&why))?;
-                Ok(Some(TakenUp {
-                    running: Running {
-                        run: launch.run,
-                        link,
-                        pid: found.pid,
-                        not_enforced: Vec::new(),
-                    },
-                    hole: Some(HOLE.to_owned()),
-                }))
+                (launch.run, link, found.pid)
             }
-            Ok(_) | Err(EngineError::Gone) => Ok(None),
-            Err(e) => Err(e.into()),
-        }
+            (None, Ok(_) | Err(EngineError::Gone)) => return Ok(None),
+            (None, Err(e)) => return Err(e.into()),
+        };
+        Ok(Some(Running {
+            run,
+            link,
+            skip: 0,
+            pid,
+            not_enforced: Vec::new(),
+        }))
     }
 }

@@ -59,6 +59,7 @@ impl Engine {
         Ok(Running {
             run: launch.run,
             link,
+            skip: 0,
             pid,
             not_enforced: not_enforced(&made.warnings, launch.settings.build.io_weight),
         })

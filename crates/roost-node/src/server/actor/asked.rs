@@ -3,7 +3,7 @@
 use super::{Actor, Report};
 use crate::server::{
     command,
-    handle::{Refusal, Reply, Request, Requester},
+    handle::{Down, Refusal, Reply, Request, Requester},
     power::Input,
     saved,
     stop::{StopWith, stop_with},
@@ -30,7 +30,8 @@ impl Actor {
             Request::Install { then_start, reply } => reply.send(self.input(Input::Install { then_start })),
             Request::Begin(installing) => self.begin(installing),
             Request::Figures(answer) => self.answer_figures(answer),
-            Request::Down => self.input_from_inside(Input::Down),
+            Request::Down(Down::Asked) => self.input_from_inside(Input::Down),
+            Request::Down(Down::Machine) => self.input_from_inside(Input::MachineDown),
             Request::Sync { reply } => self.sync(reply),
             Request::Watched(watched) => self.watched(watched),
             Request::Delete { reply } => {

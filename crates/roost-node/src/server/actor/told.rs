@@ -6,7 +6,11 @@ use crate::{
     runtime::Running,
     server::power::{Exit, Input},
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+use tokio::sync::OwnedSemaphorePermit;
+
+/// The longest time for which a server that comes up keeps others waiting for their turn.
+const TURN: Duration = Duration::from_secs(60);
 
 impl Actor {
     pub(super) fn pump_event(&mut self, event: PumpEvent) {
@@ -55,10 +59,8 @@ impl Actor {
                     reply.send(Ok(()));
                 }
             }
-            Report::Restore(permit) => {
-                self.restoring = Some(permit);
-                self.input_from_inside(Input::Request(roost_wire::power::PowerAction::Start));
-            }
+            Report::Turn(permit) => self.turn(permit),
+            Report::TurnOver => self.restoring = None,
             Report::Sample(sample) => self.sampled(sample),
             Report::Disk(bytes, pause) => self.disk_measured(bytes, pause),
             Report::Installed(successful) => self.installed(successful),
@@ -68,7 +70,7 @@ impl Actor {
 
     /// The program was looked for, first of all.
     pub(super) fn found(&mut self, found: Option<Running>) {
-        let saved = self.saved;
+        let saved = self.saved.clone();
         match found {
             Some(_) if self.power.phase.run().is_some() => {
                 tracing::warn!(server = %self.uuid, "a program of the node's last life turned up after a new one was started");
@@ -83,26 +85,29 @@ impl Actor {
                 self.view.send_modify(|view| view.not_enforced = not_enforced);
                 self.input_from_inside(Input::Found { run, saved, ready });
             }
-            None if saved.installing => {
-                self.say("The installer was cut off when the node ended: run it again.".to_owned());
-            }
-            None if saved.wants_start()
-                && self.power.phase.run().is_none()
-                && !self.definition.settings.suspended =>
-            {
-                self.say(
-                    "The node has started and the server's program is gone: it is started again.".to_owned(),
-                );
-                let (restores, reporter) = (Arc::clone(&self.context.restores), self.reporter.clone());
-                self.job(async move {
-                    if let Ok(permit) = restores.acquire_owned().await {
-                        let _ = reporter.send(Report::Restore(permit));
-                    }
-                });
-                return;
-            }
-            None => {}
+            None => self.input_from_inside(Input::Gone { saved }),
         }
         self.write_down();
+    }
+
+    /// Waits until few enough other servers of this node are being started.
+    pub(in crate::server) fn await_turn(&self) {
+        let (starts, reporter) = (Arc::clone(&self.context.boot_starts), self.reporter.clone());
+        self.job(async move {
+            if let Ok(permit) = starts.acquire_owned().await {
+                let _ = reporter.send(Report::Turn(permit));
+            }
+        });
+    }
+
+    /// Its turn lasts until the server is up, or is not to come up, or [`TURN`] has passed.
+    fn turn(&mut self, permit: OwnedSemaphorePermit) {
+        self.restoring = Some(permit);
+        self.input_from_inside(Input::Turn);
+        let reporter = self.reporter.clone();
+        self.job(async move {
+            tokio::time::sleep(TURN).await;
+            let _ = reporter.send(Report::TurnOver);
+        });
     }
 }

@@ -90,7 +90,10 @@ impl Actor {
         let (definition, last_run) = (Arc::clone(&self.definition), self.last_run());
         self.job(async move {
             let found = match launch_of(&context, &definition, last_run.unwrap_or_default()) {
-                Ok(launch) => context.runtimes.find(launch, last_run.is_some(), &say).await,
+                Ok(launch) => {
+                    let (runtimes, pumps) = (&context.runtimes, &context.pumps);
+                    runtimes.find(launch, last_run.is_some(), pumps, &say).await
+                }
                 Err(_) => None,
             };
             let _ = reporter.send(Report::Found(found));

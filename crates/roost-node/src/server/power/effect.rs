@@ -1,6 +1,6 @@
 //! What the power rule wants done. How it is done is the driver's business.
 
-use super::super::handle::Refusal;
+use super::{super::handle::Refusal, Exit};
 use roost_wire::power::PowerState;
 use uuid::Uuid;
 
@@ -51,8 +51,17 @@ pub enum Effect {
     CancelInstall,
     /// The word on the wire has changed.
     Publish(PowerState),
+    /// A run has ended, or did not come to live: this is kept and shown.
+    Keep {
+        /// How.
+        exit: Exit,
+        /// Somebody had asked for it.
+        asked: bool,
+    },
     /// A daemon line for the console.
     Notice(String),
+    /// Report `Turn` as soon as few enough others are being started.
+    AwaitTurn,
     /// Report `StartAgain` after so many milliseconds.
     StartAgainAfter {
         /// Milliseconds.

@@ -1,7 +1,7 @@
 //! What the power rule is told: what happened, and what it has to know of the server and the moment.
 
 use super::{Exit, Saved};
-use roost_wire::{clock::Millis, power::PowerAction};
+use roost_wire::{clock::Millis, power::PowerAction, remote::RestartPolicy};
 use uuid::Uuid;
 
 /// What happened.
@@ -15,6 +15,8 @@ pub enum Input {
     Suspend,
     /// All servers of the node are stopped: it ends, whatever was to follow.
     Down,
+    /// The machine goes down: it ends, and is started again when the machine is up.
+    MachineDown,
     /// The program lives. `ready`: no `done` text is awaited.
     Launched {
         /// The run.
@@ -58,6 +60,13 @@ pub enum Input {
     },
     /// The pause after a crash is over.
     StartAgain,
+    /// The node has started and found no program.
+    Gone {
+        /// What the server did when the node last wrote it down.
+        saved: Saved,
+    },
+    /// It is this server's turn to be started after the node has come up.
+    Turn,
     /// Run the installer.
     Install {
         /// And start the server afterwards.
@@ -88,14 +97,28 @@ pub struct Rules {
     pub next_run: Uuid,
     /// Suspended by the panel.
     pub suspended: bool,
+    /// The node stops all its servers: nothing is started any more.
+    pub going_down: bool,
     /// Seconds before stop and restart turn into a kill.
     pub stop_timeout_secs: u64,
-    /// Start again after a crash.
-    pub crash_restart: bool,
-    /// An exit with 0 that nobody asked for is a crash.
-    pub clean_exit_is_crash: bool,
-    /// A second crash within so many milliseconds is not followed by a start; 0 for no limit.
-    pub crash_window_ms: i64,
+    /// What follows an end that nobody asked for.
+    pub after_end: AfterEnd,
     /// The `done` texts, for people.
     pub awaited: String,
+}
+
+/// What follows an end that nobody asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AfterEnd {
+    /// The rule of stock daemons, which stock panels expect.
+    Stock {
+        /// Start again after a crash.
+        restart: bool,
+        /// An exit with 0 that nobody asked for is a crash.
+        clean_exit_is_crash: bool,
+        /// A second crash within so many milliseconds is not followed by a start; 0 for no limit.
+        window_ms: i64,
+    },
+    /// Roost's: pauses that grow, and a limit.
+    Policy(RestartPolicy),
 }

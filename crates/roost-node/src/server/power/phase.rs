@@ -2,22 +2,26 @@
 //!
 //! What follows from what is the rule's business.
 
-use roost_wire::{
-    clock::Millis,
-    power::{PowerAction, PowerState},
-};
+use roost_wire::power::{PowerAction, PowerState};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::Exit;
+use super::History;
 
 /// A server's power, whole.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Power {
     /// What it does now.
     pub phase: Phase,
-    /// When it last crashed and was started again.
-    pub last_crash: Option<Millis>,
+    /// What is remembered of its crashes.
+    pub history: History,
+}
+
+impl Power {
+    /// What to write down.
+    pub fn saved(&self) -> Saved {
+        self.phase.saved(self.history.clone())
+    }
 }
 
 /// What a server does.
@@ -25,10 +29,8 @@ pub struct Power {
 pub enum Phase {
     /// No program.
     Offline {
-        /// How the last run ended, if there was one.
-        last_exit: Option<Exit>,
-        /// It crashed, and a start follows in a moment.
-        again: bool,
+        /// A start follows by itself.
+        follows: Option<Follows>,
     },
     /// The installer is at work.
     Installing {
@@ -41,6 +43,8 @@ pub enum Phase {
         run: Uuid,
         /// What was asked for.
         asked: PowerAction,
+        /// Nobody asked: it crashed, or the machine came up.
+        by_itself: bool,
     },
     /// The program lives; its `done` text has not been seen.
     Starting {
@@ -71,6 +75,15 @@ pub struct Stopping {
     pub killed: bool,
 }
 
+/// Why a start follows by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Follows {
+    /// It crashed: in a moment.
+    Crash,
+    /// It was up when the machine went down, or was lost: as soon as the node comes up again and it is its turn.
+    Boot,
+}
+
 /// Why a server stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopReason {
@@ -82,34 +95,37 @@ pub enum StopReason {
     Suspended,
     /// All servers of the node are stopped.
     Down,
+    /// The machine goes down: a start follows when it is up again.
+    Machine,
 }
 
 impl Default for Phase {
     fn default() -> Self {
-        Self::Offline {
-            last_exit: None,
-            again: false,
-        }
+        Self::Offline { follows: None }
     }
 }
 
 /// What is written down of a server's power, so that the node's next life can go on from it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Saved {
     /// The word on the wire.
     pub state: PowerState,
     /// A start was to follow.
     pub then_start: bool,
+    /// The machine went down, or was lost: that start follows when it is up again.
+    pub machine: bool,
     /// The installer was at work.
     pub installing: bool,
     /// The run, where a program lived or was being made.
     pub run: Option<Uuid>,
+    /// What is remembered of its crashes.
+    pub history: History,
 }
 
 impl Saved {
     /// Whether the server should be up, if its program is found to be gone.
-    pub const fn wants_start(self) -> bool {
+    pub const fn wants_start(&self) -> bool {
         match self.state {
             PowerState::Starting | PowerState::Running => true,
             PowerState::Stopping | PowerState::Offline => self.then_start,
@@ -155,18 +171,24 @@ impl Phase {
         }
     }
 
-    /// What to write down.
-    pub const fn saved(&self) -> Saved {
+    fn saved(&self, history: History) -> Saved {
         let then_start = match self {
-            Self::Offline { again: flag, .. } | Self::Installing { then_start: flag } => *flag,
+            Self::Offline { follows } => follows.is_some(),
+            Self::Installing { then_start } => *then_start,
             Self::Stopping(stopping) => stopping.then_start,
             _ => false,
         };
         Saved {
             state: self.wire(),
             then_start,
+            machine: match self {
+                Self::Offline { follows } => matches!(follows, Some(Follows::Boot)),
+                Self::Stopping(stopping) => matches!(stopping.why, StopReason::Machine),
+                _ => false,
+            },
             installing: matches!(self, Self::Installing { .. }),
             run: self.run(),
+            history,
         }
     }
 }

@@ -1,6 +1,8 @@
 //! What somebody asked for: start, stop, restart, kill, and the ends that nobody can refuse.
 
-use super::{Effect, KILL_AGAIN_SECS, KILL_WARNING_SECS, Machine, Phase, StopReason, Stopping, texts};
+use super::{
+    Effect, Follows, KILL_AGAIN_SECS, KILL_WARNING_SECS, Machine, Phase, StopReason, Stopping, texts,
+};
 use crate::server::handle::Refusal;
 use roost_wire::power::PowerAction;
 use uuid::Uuid;
@@ -8,21 +10,23 @@ use uuid::Uuid;
 impl Machine<'_> {
     pub(super) fn request(&mut self, action: PowerAction) -> Result<(), Refusal> {
         use PowerAction::{Kill, Restart, Start, Stop};
-        if self.rules.suspended && matches!(action, Start | Restart) {
-            return Err(Refusal::Suspended);
+        if matches!(action, Start | Restart) {
+            if self.rules.suspended {
+                return Err(Refusal::Suspended);
+            }
+            if self.rules.going_down {
+                return Err(Refusal::GoingDown);
+            }
         }
         match (self.power.phase.clone(), action) {
             (_, Kill) => self.kill(),
             (Phase::Installing { .. }, _) => return Err(Refusal::Installing),
-            (Phase::Offline { .. }, Start | Restart) => self.launch(action),
-            (
-                Phase::Offline {
-                    again: true,
-                    last_exit,
-                },
-                Stop,
-            ) => {
-                self.rest(last_exit, false);
+            (Phase::Offline { .. }, Start | Restart) => {
+                self.power.history.forget_restarts();
+                self.launch(action, false);
+            }
+            (Phase::Offline { follows: Some(_) }, Stop) => {
+                self.rest(None);
                 self.say(texts::NOT_STARTED_AGAIN);
             }
             (Phase::Offline { .. }, Stop) => return Err(Refusal::AlreadyOffline),
@@ -32,6 +36,7 @@ impl Machine<'_> {
             (Phase::Launching { asked, .. }, Restart) => return Err(Refusal::Busy(asked)),
             (Phase::Launching { run, .. }, Stop) => self.call_off(run, StopReason::Asked(Stop)),
             (Phase::Starting { run } | Phase::Running { run }, Stop | Restart) => {
+                self.power.history.forget_restarts();
                 self.stop(run, StopReason::Asked(action), self.rules.stop_timeout_secs);
             }
             (Phase::Stopping(stopping), Stop | Restart) if stopping.why == StopReason::Typed => {
@@ -44,7 +49,9 @@ impl Machine<'_> {
             (Phase::Stopping(stopping), Start | Stop | Restart) => {
                 return Err(Refusal::Busy(match stopping.why {
                     StopReason::Asked(asked) => asked,
-                    StopReason::Typed | StopReason::Suspended | StopReason::Down => Stop,
+                    StopReason::Typed | StopReason::Suspended | StopReason::Down | StopReason::Machine => {
+                        Stop
+                    }
                 }));
             }
         }
@@ -54,11 +61,10 @@ impl Machine<'_> {
     pub(super) fn kill(&mut self) {
         let why = StopReason::Asked(PowerAction::Kill);
         match self.power.phase.clone() {
-            Phase::Offline { last_exit, .. } => {
-                self.power.phase = Phase::Offline {
-                    last_exit,
-                    again: false,
-                };
+            Phase::Offline { follows: None } => {}
+            Phase::Offline { .. } => {
+                self.rest(None);
+                self.say(texts::NOT_STARTED_AGAIN);
             }
             Phase::Installing { .. } => {
                 self.power.phase = Phase::Installing { then_start: false };
@@ -92,7 +98,7 @@ impl Machine<'_> {
             run,
             live: false,
             why,
-            then_start: false,
+            then_start: why == StopReason::Machine,
             killed: why == StopReason::Asked(PowerAction::Kill),
         }));
         self.effects.push(Effect::CancelLaunch { run });
@@ -103,7 +109,7 @@ impl Machine<'_> {
             run,
             live: true,
             why,
-            then_start: why == StopReason::Asked(PowerAction::Restart),
+            then_start: matches!(why, StopReason::Asked(PowerAction::Restart) | StopReason::Machine),
             killed: false,
         }));
         self.say(texts::stopping(why, secs));
@@ -130,12 +136,7 @@ impl Machine<'_> {
     /// A stop that no other action can refuse, and after which nothing follows.
     pub(super) fn end_for_good(&mut self, why: StopReason, secs: u64) {
         match self.power.phase.clone() {
-            Phase::Offline { last_exit, .. } => {
-                self.power.phase = Phase::Offline {
-                    last_exit,
-                    again: false,
-                };
-            }
+            Phase::Offline { .. } => self.power.phase = Phase::default(),
             Phase::Installing { .. } => {
                 self.power.phase = Phase::Installing { then_start: false };
                 if why == StopReason::Down {
@@ -153,6 +154,34 @@ impl Machine<'_> {
                     ..stopping
                 });
             }
+        }
+    }
+
+    /// Ends its own way, as after a stop that was asked for; what was up, or was to be, is started at the next boot.
+    pub(super) fn machine_down(&mut self) {
+        match self.power.phase.clone() {
+            Phase::Offline { follows: Some(_) } => self.rest(Some(Follows::Boot)),
+            Phase::Offline { follows: None } => {}
+            Phase::Installing { .. } => {
+                self.power.phase = Phase::Installing { then_start: false };
+                self.effects.push(Effect::CancelInstall);
+            }
+            Phase::Launching { run, .. } => self.call_off(run, StopReason::Machine),
+            Phase::Starting { run } | Phase::Running { run } => {
+                self.stop(run, StopReason::Machine, self.rules.stop_timeout_secs);
+            }
+            // Whoever typed it wanted it off; but nothing ends it in time where the line did nothing.
+            Phase::Stopping(stopping) if stopping.why == StopReason::Typed => {
+                let why = StopReason::Asked(PowerAction::Stop);
+                self.stop(stopping.run, why, self.rules.stop_timeout_secs);
+            }
+            Phase::Stopping(stopping) if stopping.then_start => {
+                self.power.phase = Phase::Stopping(Stopping {
+                    why: StopReason::Machine,
+                    ..stopping
+                });
+            }
+            Phase::Stopping(_) => {}
         }
     }
 }

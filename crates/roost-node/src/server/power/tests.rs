@@ -3,21 +3,33 @@
 use super::*;
 use crate::server::handle::Refusal;
 use proptest::prelude::*;
-use roost_wire::power::PowerState;
+use roost_wire::{power::PowerState, remote::RestartPolicy};
 use uuid::Uuid;
 
 const RUN: Uuid = Uuid::from_u128(1);
 const NEXT: Uuid = Uuid::from_u128(2);
+
+const STOCK: AfterEnd = AfterEnd::Stock {
+    restart: true,
+    clean_exit_is_crash: true,
+    window_ms: 60_000,
+};
+
+fn policy(policy: RestartPolicy) -> Rules {
+    Rules {
+        after_end: AfterEnd::Policy(policy),
+        ..rules()
+    }
+}
 
 fn rules() -> Rules {
     Rules {
         now: 1_000_000,
         next_run: NEXT,
         suspended: false,
+        going_down: false,
         stop_timeout_secs: 600,
-        crash_restart: true,
-        clean_exit_is_crash: true,
-        crash_window_ms: 60_000,
+        after_end: STOCK,
         awaited: "`Done`".to_owned(),
     }
 }
@@ -25,7 +37,7 @@ fn rules() -> Rules {
 fn at(phase: Phase) -> Power {
     Power {
         phase,
-        last_crash: None,
+        history: History::default(),
     }
 }
 
@@ -224,13 +236,21 @@ fn an_exit_that_nobody_asked_for_starts_it_again_once() {
 #[test]
 fn what_counts_as_a_crash_can_be_set() {
     let off = Rules {
-        crash_restart: false,
+        after_end: AfterEnd::Stock {
+            restart: false,
+            clean_exit_is_crash: true,
+            window_ms: 60_000,
+        },
         ..rules()
     };
     let (_, effects) = step(running(), ended(1), &off);
     assert!(notices(&effects).contains("crash detection is off"));
     let clean = Rules {
-        clean_exit_is_crash: false,
+        after_end: AfterEnd::Stock {
+            restart: true,
+            clean_exit_is_crash: false,
+            window_ms: 60_000,
+        },
         ..rules()
     };
     let (power, effects) = step(running(), ended(0), &clean);
@@ -239,7 +259,7 @@ fn what_counts_as_a_crash_can_be_set() {
             .iter()
             .any(|e| matches!(e, Effect::StartAgainAfter { .. }))
     );
-    assert_eq!(power.last_crash, None);
+    assert_eq!(power.history.last_crash, None);
     let oom = Input::Ended {
         run: RUN,
         exit: Exit {
@@ -313,7 +333,7 @@ fn the_next_life_of_the_node_goes_on_where_the_last_one_was() {
     for power in [running(), restarting, at(Phase::Starting { run: RUN })] {
         let found = Input::Found {
             run: RUN,
-            saved: power.phase.saved(),
+            saved: power.saved(),
             ready: false,
         };
         let (after, effects) = step(Power::default(), found, &rules());
@@ -323,22 +343,10 @@ fn the_next_life_of_the_node_goes_on_where_the_last_one_was() {
             power.phase.wire() == PowerState::Stopping
         );
     }
-    assert!(running().phase.saved().wants_start());
-    assert!(
-        !request(&running(), PowerAction::Stop)
-            .0
-            .phase
-            .saved()
-            .wants_start()
-    );
-    assert!(
-        request(&running(), PowerAction::Restart)
-            .0
-            .phase
-            .saved()
-            .wants_start()
-    );
-    assert!(step(running(), ended(1), &rules()).0.phase.saved().wants_start());
+    assert!(running().saved().wants_start());
+    assert!(!request(&running(), PowerAction::Stop).0.saved().wants_start());
+    assert!(request(&running(), PowerAction::Restart).0.saved().wants_start());
+    assert!(step(running(), ended(1), &rules()).0.saved().wants_start());
 }
 
 #[test]
@@ -346,8 +354,270 @@ fn a_node_that_goes_down_takes_a_restarting_server_with_it() {
     let (power, _) = request(&running(), PowerAction::Restart);
     let (power, _) = step(power, Input::Down, &rules());
     let (power, _) = step(power, ended(0), &rules());
-    assert!(!power.phase.saved().wants_start());
+    assert!(!power.saved().wants_start());
     assert_eq!(power.phase.wire(), PowerState::Offline);
+}
+
+fn pause(effects: &[Effect]) -> Option<u64> {
+    effects.iter().find_map(|e| match e {
+        Effect::StartAgainAfter { ms } => Some(*ms),
+        _ => None,
+    })
+}
+
+#[test]
+fn a_policy_says_after_which_ends_a_server_is_started_again() {
+    use RestartPolicy::{Always, Never, OnFailure};
+    for (given, code, wanted) in [
+        (Never, 0, None),
+        (Never, 1, None),
+        (OnFailure, 0, None),
+        (OnFailure, 1, Some(1000)),
+        (Always, 0, Some(1000)),
+        (Always, 1, Some(1000)),
+    ] {
+        let (power, effects) = step(running(), ended(code), &policy(given));
+        assert_eq!(pause(&effects), wanted, "{given:?} after exit code {code}");
+        assert_eq!(power.saved().wants_start(), wanted.is_some());
+        let kept = Effect::Keep {
+            exit: exit(code),
+            asked: false,
+        };
+        assert!(effects.contains(&kept));
+        // What was asked for is no crash, whatever the policy.
+        let stopping = step(running(), Input::Request(PowerAction::Stop), &policy(given)).0;
+        assert_eq!(pause(&step(stopping, ended(code), &policy(given)).1), None);
+    }
+    let (_, effects) = step(running(), ended(1), &policy(Never));
+    assert!(notices(&effects).contains("its restart policy is `never`"));
+}
+
+#[test]
+fn crash_after_crash_the_pauses_grow_until_it_stays_off() {
+    let rules = policy(RestartPolicy::OnFailure);
+    let mut power = running();
+    for attempt in 1..=10 {
+        let run = power.phase.run().unwrap();
+        let (off, effects) = step(power, Input::Ended { run, exit: exit(1) }, &rules);
+        let pause = pause(&effects).unwrap();
+        assert_eq!(pause, (1000 << (attempt - 1)).min(300_000));
+        let said = format!("in {} s (attempt {attempt} of 10 within an hour)", pause / 1000);
+        assert!(notices(&effects).contains(&said), "{}", notices(&effects));
+        let (launching, effects) = step(off, Input::StartAgain, &rules);
+        assert!(effects.contains(&Effect::Launch { run: NEXT }));
+        let launched = Input::Launched {
+            run: NEXT,
+            ready: true,
+        };
+        power = step(launching, launched, &rules).0;
+    }
+    let again = Input::Ended {
+        run: NEXT,
+        exit: exit(1),
+    };
+    let (off, effects) = step(power, again, &rules);
+    assert_eq!(pause(&effects), None);
+    assert!(notices(&effects).contains("Start it by hand"));
+    assert!(!off.saved().wants_start());
+    // By hand it can be, and counting begins anew.
+    let (power, _) = step(off, Input::Request(PowerAction::Start), &rules);
+    let (power, _) = step(
+        power,
+        Input::Launched {
+            run: NEXT,
+            ready: true,
+        },
+        &rules,
+    );
+    let crash = Input::Ended {
+        run: NEXT,
+        exit: exit(1),
+    };
+    assert_eq!(pause(&step(power, crash, &rules).1), Some(1000));
+}
+
+#[test]
+fn a_start_by_itself_that_fails_is_tried_again() {
+    let rules = policy(RestartPolicy::OnFailure);
+    let (off, _) = step(running(), ended(1), &rules);
+    let (launching, _) = step(off, Input::StartAgain, &rules);
+    let failed = Input::LaunchFailed {
+        run: NEXT,
+        reason: "the engine is away".to_owned(),
+    };
+    let (off, effects) = step(launching, failed.clone(), &rules);
+    assert_eq!(pause(&effects), Some(2000));
+    let (_, effects) = step(off, Input::Request(PowerAction::Stop), &rules);
+    assert!(notices(&effects).contains("called off"));
+    // One that somebody asked for is not: whoever asked reads why.
+    let launching = step(Power::default(), Input::Request(PowerAction::Start), &rules).0;
+    assert_eq!(pause(&step(launching, failed, &rules).1), None);
+}
+
+#[test]
+fn a_node_that_starts_anew_goes_on_counting() {
+    let rules = policy(RestartPolicy::Always);
+    let (off, _) = step(running(), ended(1), &rules);
+    let found = Input::Found {
+        run: NEXT,
+        saved: Saved {
+            state: PowerState::Running,
+            ..off.saved()
+        },
+        ready: true,
+    };
+    let (power, _) = step(Power::default(), found, &rules);
+    let crash = Input::Ended {
+        run: NEXT,
+        exit: exit(1),
+    };
+    assert_eq!(pause(&step(power, crash, &rules).1), Some(2000));
+}
+
+fn stopped_with_the_machine(power: Power) -> Power {
+    step(power, Input::MachineDown, &rules()).0
+}
+
+#[test]
+fn a_machine_that_goes_down_stops_a_server_which_is_started_when_it_is_up() {
+    let (power, effects) = step(running(), Input::MachineDown, &rules());
+    assert!(effects.contains(&Effect::SendStop { run: RUN }));
+    assert!(notices(&effects).contains("The machine goes down") && notices(&effects).contains("600 seconds"));
+    let (power, effects) = step(power, ended(0), &rules());
+    assert!(
+        !effects.iter().any(|e| matches!(e, Effect::Launch { .. })),
+        "not now"
+    );
+    let saved = power.saved();
+    assert!(saved.wants_start() && saved.machine);
+    // The next boot.
+    let (power, effects) = step(Power::default(), Input::Gone { saved }, &rules());
+    assert!(effects.contains(&Effect::AwaitTurn));
+    assert!(notices(&effects).contains("when the machine went down"));
+    assert!(
+        power.saved().wants_start(),
+        "also if the node ends before its turn"
+    );
+    let (power, effects) = step(power, Input::Turn, &rules());
+    assert!(effects.contains(&Effect::Launch { run: NEXT }));
+    assert_eq!(power.phase.wire(), PowerState::Starting);
+}
+
+#[test]
+fn a_server_that_does_not_stop_with_the_machine_is_killed_and_started_at_the_next_boot() {
+    let power = stopped_with_the_machine(running());
+    let (power, effects) = step(power, Input::KillDue { run: RUN }, &rules());
+    assert!(effects.contains(&Effect::Kill { run: RUN }));
+    let (power, _) = step(power, ended(137), &rules());
+    assert!(power.saved().wants_start());
+}
+
+#[test]
+fn what_an_operator_stopped_stays_off_when_the_machine_comes_up() {
+    let stopping = request(&running(), PowerAction::Stop).0;
+    let killed = request(&running(), PowerAction::Kill).0;
+    let typed = step(running(), Input::StopTyped, &rules()).0;
+    let down = step(running(), Input::Down, &rules()).0;
+    for power in [stopping, killed, typed, down] {
+        let (power, effects) = step(power, Input::MachineDown, &rules());
+        assert!(
+            effects.is_empty() || effects.contains(&Effect::SendStop { run: RUN }),
+            "a stop that was only typed gets a kill timer"
+        );
+        let (power, _) = step(power, ended(0), &rules());
+        assert!(!power.saved().wants_start());
+        assert_eq!(stopped_with_the_machine(power.clone()), power);
+    }
+    let (power, effects) = step(
+        Power::default(),
+        Input::Gone {
+            saved: Saved::default(),
+        },
+        &rules(),
+    );
+    assert_eq!((power, effects), (Power::default(), Vec::new()));
+}
+
+#[test]
+fn a_restart_a_crash_and_a_launch_that_the_machine_cuts_off_are_done_at_the_next_boot() {
+    let restarting = request(&running(), PowerAction::Restart).0;
+    let restarting = step(stopped_with_the_machine(restarting), ended(0), &rules());
+    assert!(!restarting.1.iter().any(|e| matches!(e, Effect::Launch { .. })));
+    let crashed = stopped_with_the_machine(step(running(), ended(1), &rules()).0);
+    assert_eq!(step(crashed.clone(), Input::StartAgain, &rules()).0, crashed);
+    let launching = request(&Power::default(), PowerAction::Start).0;
+    let called_off = Input::LaunchFailed {
+        run: NEXT,
+        reason: "called off".to_owned(),
+    };
+    let launching = step(stopped_with_the_machine(launching), called_off, &rules()).0;
+    for power in [restarting.0, crashed, launching] {
+        assert!(power.saved().wants_start(), "{:?}", power.phase);
+    }
+}
+
+#[test]
+fn nothing_is_started_while_the_node_goes_down() {
+    let going_down = Rules {
+        going_down: true,
+        ..rules()
+    };
+    for action in [PowerAction::Start, PowerAction::Restart] {
+        let (_, effects) = step(Power::default(), Input::Request(action), &going_down);
+        assert_eq!(effects, [Effect::Refuse(Refusal::GoingDown)]);
+    }
+}
+
+#[test]
+fn a_start_that_waits_for_its_turn_can_be_called_off() {
+    let gone = Input::Gone {
+        saved: running().saved(),
+    };
+    let (waiting, effects) = step(Power::default(), gone, &rules());
+    assert!(notices(&effects).contains("its program is gone"));
+    for action in [PowerAction::Stop, PowerAction::Kill] {
+        let (power, effects) = request(&waiting, action);
+        assert!(notices(&effects).contains("called off"));
+        assert_eq!(
+            step(power.clone(), Input::Turn, &rules()),
+            (power.clone(), Vec::new())
+        );
+        assert!(!power.saved().wants_start());
+    }
+}
+
+fn any_rule() -> impl Strategy<Value = AfterEnd> {
+    prop::sample::select(vec![
+        STOCK,
+        AfterEnd::Policy(RestartPolicy::Never),
+        AfterEnd::Policy(RestartPolicy::OnFailure),
+        AfterEnd::Policy(RestartPolicy::Always),
+    ])
+}
+
+#[test]
+fn an_engine_that_stops_takes_its_servers_along_and_brings_them_back() {
+    let exit = Exit {
+        code: None,
+        signal: Some(15),
+        with_engine: true,
+        ..Exit::default()
+    };
+    let end = Input::Ended {
+        run: RUN,
+        exit: exit.clone(),
+    };
+    let (power, effects) = step(running(), end.clone(), &rules());
+    assert!(notices(&effects).contains("Docker was stopped"));
+    assert!(effects.contains(&Effect::AwaitTurn) && effects.contains(&Effect::Keep { exit, asked: true }));
+    let (_, effects) = step(power, Input::Turn, &rules());
+    assert!(effects.iter().any(|e| matches!(e, Effect::Launch { .. })));
+    let suspended = Rules {
+        suspended: true,
+        ..rules()
+    };
+    let (_, effects) = step(running(), end, &suspended);
+    assert!(!effects.contains(&Effect::AwaitTurn));
 }
 
 fn any_run() -> impl Strategy<Value = Uuid> {
@@ -366,6 +636,8 @@ fn any_input() -> impl Strategy<Value = Input> {
         1 => Just(Input::StopTyped),
         1 => Just(Input::Suspend),
         1 => Just(Input::Down),
+        1 => Just(Input::MachineDown),
+        1 => Just(Input::Turn),
         4 => (any_run(), any::<bool>()).prop_map(|(run, ready)| Input::Launched { run, ready }),
         1 => any_run().prop_map(|run| Input::LaunchFailed { run, reason: "no".into() }),
         2 => any_run().prop_map(|run| Input::DoneSeen { run }),
@@ -380,7 +652,7 @@ fn any_input() -> impl Strategy<Value = Input> {
 }
 
 /// Names of runs go round, so that inputs often fit the run that is under way.
-fn play(inputs: &[(Input, bool)]) -> (Power, Vec<Effect>) {
+fn play(inputs: &[(Input, bool)], after_end: AfterEnd) -> (Power, Vec<Effect>) {
     let mut power = Power::default();
     let mut all = Vec::new();
     for (i, (input, suspended)) in inputs.iter().enumerate() {
@@ -388,6 +660,7 @@ fn play(inputs: &[(Input, bool)]) -> (Power, Vec<Effect>) {
             now: 1_000 * i as i64,
             next_run: Uuid::from_u128(1 + (i as u128 % 3)),
             suspended: *suspended,
+            after_end,
             ..rules()
         };
         let before = power.phase.wire();
@@ -426,8 +699,11 @@ fn play(inputs: &[(Input, bool)]) -> (Power, Vec<Effect>) {
 
 proptest! {
     #[test]
-    fn no_order_of_events_wedges_a_server(inputs in prop::collection::vec((any_input(), any::<bool>()), 0..60)) {
-        let (power, _) = play(&inputs);
+    fn no_order_of_events_wedges_a_server(
+        inputs in prop::collection::vec((any_input(), any::<bool>()), 0..60),
+        rule in any_rule(),
+    ) {
+        let (power, _) = play(&inputs, rule);
         let (power, effects) = step(power, Input::Request(PowerAction::Kill), &rules());
         prop_assert_eq!(refusal(&effects), None, "kill is always possible");
         let asked = effects.iter().any(|e| {
@@ -443,14 +719,17 @@ proptest! {
             phase => Input::Ended { run: phase.run().unwrap_or_default(), exit: exit(137) },
         };
         let (power, effects) = step(power, end, &rules());
-        prop_assert!(matches!(power.phase, Phase::Offline { again: false, .. }), "{:?}", power.phase);
+        prop_assert!(matches!(power.phase, Phase::Offline { follows: None }), "{:?}", power.phase);
         let launches = effects.iter().any(|e| matches!(e, Effect::Launch { .. }));
         prop_assert!(!launches, "nothing follows a kill");
     }
 
     #[test]
-    fn a_program_that_was_asked_to_end_has_a_kill_timer(inputs in prop::collection::vec((any_input(), any::<bool>()), 0..60)) {
-        let (power, effects) = play(&inputs);
+    fn a_program_that_was_asked_to_end_has_a_kill_timer(
+        inputs in prop::collection::vec((any_input(), any::<bool>()), 0..60),
+        rule in any_rule(),
+    ) {
+        let (power, effects) = play(&inputs, rule);
         if let Phase::Stopping(stopping) = &power.phase
             && stopping.live
             && stopping.why != StopReason::Typed
@@ -461,6 +740,28 @@ proptest! {
                 _ => None,
             });
             prop_assert_eq!(last, Some(Some(stopping.run)));
+        }
+    }
+
+    /// A start that follows by itself has its timer (or its turn), and a stop or a kill calls it off.
+    #[test]
+    fn a_start_that_follows_comes_and_can_be_called_off(
+        inputs in prop::collection::vec((any_input(), any::<bool>()), 0..60),
+        rule in any_rule(),
+        action in prop::sample::select(vec![PowerAction::Stop, PowerAction::Kill]),
+    ) {
+        let (power, effects) = play(&inputs, rule);
+        if power.phase == (Phase::Offline { follows: Some(Follows::Crash) }) {
+            let last = effects.iter().rev().find_map(|e| match e {
+                Effect::StartAgainAfter { ms } => Some(*ms),
+                Effect::DisarmTimers => Some(0),
+                _ => None,
+            });
+            prop_assert!(last.is_some_and(|ms| (1000..=300_000).contains(&ms)), "{:?}", last);
+            let (off, effects) = step(power, Input::Request(action), &rules());
+            prop_assert!(effects.contains(&Effect::DisarmTimers));
+            let (after, effects) = step(off.clone(), Input::StartAgain, &rules());
+            prop_assert_eq!((after, effects), (off, Vec::new()));
         }
     }
 }

@@ -2,11 +2,18 @@
 //!
 //! When something is said is decided in the rule.
 
-use super::{KILL_WARNING_SECS, StopReason};
-use roost_wire::power::PowerAction;
+use super::{
+    KILL_WARNING_SECS, Saved, StopReason,
+    history::{Next, RESTARTS_MAX},
+};
+use roost_wire::{
+    power::{PowerAction, PowerState},
+    remote::RestartPolicy,
+};
 use std::fmt;
 
-pub(super) const NOT_STARTED_AGAIN: &str = "The start that was to follow the crash is called off.";
+pub(super) const NOT_STARTED_AGAIN: &str = "The start that was to follow is called off.";
+pub(super) const INSTALLER_CUT_OFF: &str = "The installer was cut off when the node ended: run it again.";
 pub(super) const CALLED_OFF: &str = "The start was called off.";
 pub(super) const CRASH_RESTART_OFF: &str =
     "It is not started again: crash detection is off for this server or node.";
@@ -23,8 +30,12 @@ pub struct Exit {
     pub signal: Option<i32>,
     /// The kernel ended it for want of memory.
     pub out_of_memory: bool,
+    /// The engine ended, and took it along.
+    pub with_engine: bool,
     /// Why neither is known, or what went wrong; a clause such as `its keeper went away`.
     pub note: Option<String>,
+    /// It never came to live.
+    pub not_started: bool,
 }
 
 impl Exit {
@@ -32,6 +43,7 @@ impl Exit {
     pub fn not_started(reason: &str) -> Self {
         Self {
             note: Some(format!("it could not be started: {reason}")),
+            not_started: true,
             ..Self::default()
         }
     }
@@ -42,6 +54,11 @@ impl Exit {
             note: Some(note.into()),
             ..Self::default()
         }
+    }
+
+    /// Whether there was a run.
+    pub const fn is_of_a_run(&self) -> bool {
+        !self.not_started
     }
 
     /// It exited by itself and said that all is well.
@@ -93,6 +110,34 @@ pub(super) fn crashed(exit: &Exit) -> String {
     format!("The server has ended though nobody asked it to stop: {exit}.")
 }
 
+pub(super) fn ended_with_engine(exit: &Exit) -> String {
+    format!(
+        "Docker was stopped and the server with it ({exit}): it is started again now that Docker is back."
+    )
+}
+
+/// `It is started again in 4 s (attempt 3 of 10 within an hour); ...`
+pub(super) fn started_again(next: Next) -> String {
+    format!(
+        "It is started again in {} s (attempt {} of {RESTARTS_MAX} within an hour); stop or kill calls that off.",
+        next.pause_ms / 1000,
+        next.attempt
+    )
+}
+
+pub(super) fn too_many_starts() -> String {
+    format!(
+        "It is not started again: it was {RESTARTS_MAX} times within the last hour. Start it by hand when it can run."
+    )
+}
+
+pub(super) fn policy_says_no(policy: RestartPolicy) -> String {
+    format!(
+        "It is not started again: its restart policy is `{}`.",
+        policy.as_str()
+    )
+}
+
 pub(super) fn crash_loop(window_secs: i64) -> String {
     format!(
         "It is not started again: it had crashed within the last {window_secs} seconds. Start it by hand."
@@ -115,9 +160,26 @@ pub(super) fn stopping(why: StopReason, secs: u64) -> String {
         StopReason::Asked(PowerAction::Restart) => "is being restarted",
         StopReason::Suspended => "was suspended and is being stopped",
         StopReason::Down => "is being stopped with the whole node",
+        StopReason::Machine => {
+            return format!(
+                "The machine goes down: the server is being stopped, and is started when the machine is up again; if \
+                 it has not ended in {secs} seconds, it is killed."
+            );
+        }
         StopReason::Asked(_) | StopReason::Typed => "is being stopped",
     };
     format!("The server {what}; if it has not ended in {secs} seconds, it is killed.")
+}
+
+/// Why a server is started again though nobody asked.
+pub(super) fn gone(saved: &Saved) -> &'static str {
+    if saved.machine {
+        "The server was up when the machine went down: it is started again, as soon as it is its turn."
+    } else if saved.state == PowerState::Offline {
+        "The server was about to be started when the node ended: it is started, as soon as it is its turn."
+    } else {
+        "The server was up when the node ended, and its program is gone: it is started again, as soon as it is its turn."
+    }
 }
 
 pub(super) fn kill_warning() -> String {

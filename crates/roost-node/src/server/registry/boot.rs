@@ -21,6 +21,7 @@ impl Registry {
             let beginning = Beginning {
                 definition: remembered.definition,
                 saved: remembered.saved,
+                last_end: remembered.last_end,
                 origin: Origin::Disk,
             };
             self.begin(uuid, beginning)
@@ -92,6 +93,7 @@ impl Registry {
             saved::save_definition(&self.context.layout, &definition)?;
             let beginning = Beginning {
                 saved: saved::load_power(&self.context.layout, uuid),
+                last_end: saved::load_end(&self.context.layout, uuid),
                 definition,
                 origin: Origin::Listed,
             };

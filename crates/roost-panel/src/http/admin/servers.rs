@@ -84,6 +84,7 @@ fn shape(row: ServerRow, live: live::Live, mut warnings: Vec<String>) -> Server 
         done: row.done,
         stop: row.stop,
         stop_timeout: row.stop_timeout.unsigned_abs(),
+        restart: row.restart,
         env: row.env,
         encoding: row.encoding,
         suspended: row.suspended,
@@ -93,6 +94,7 @@ fn shape(row: ServerRow, live: live::Live, mut warnings: Vec<String>) -> Server 
         pid: roost.pid,
         warnings,
         last_exit: roost.last_exit,
+        last_end: roost.last_end,
     }
 }
 

@@ -41,6 +41,7 @@ fn server() -> ServerRow {
         done: None,
         stop: None,
         stop_timeout: 600,
+        restart: roost_wire::remote::RestartPolicy::default(),
         env: Default::default(),
         encoding: Default::default(),
         suspended: false,

@@ -98,6 +98,9 @@ pub(super) fn apply(server: &mut ServerRow, given: &ServerSettings) -> Result<()
         }
         server.stop_timeout = seconds.cast_signed();
     }
+    if let Some(restart) = given.restart {
+        server.restart = restart;
+    }
     whole(server)
 }
 

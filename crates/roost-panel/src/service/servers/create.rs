@@ -16,7 +16,7 @@ use roost_wire::{
     encoding::Encoding,
     id::{BadIdentifier, check_identifier, identifier_from_name},
     node_api::CreateServer,
-    remote::{Pull, Runtime},
+    remote::{Pull, RestartPolicy, Runtime},
 };
 use std::collections::BTreeMap;
 
@@ -67,6 +67,7 @@ pub async fn create(app: &App, actor: &Actor, new: &NewServer) -> Result<Changed
         done: None,
         stop: None,
         stop_timeout: STOP_TIMEOUT,
+        restart: RestartPolicy::default(),
         env: BTreeMap::new(),
         encoding: Encoding::default(),
         suspended: false,

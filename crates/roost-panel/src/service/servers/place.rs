@@ -12,7 +12,10 @@ use crate::{
     },
     store::{NodeRow, ServerRow, UserRow},
 };
-use roost_wire::{encoding::Encoding, remote::Runtime};
+use roost_wire::{
+    encoding::Encoding,
+    remote::{RestartPolicy, Runtime},
+};
 
 use super::create::STOP_TIMEOUT;
 
@@ -124,6 +127,12 @@ fn done_otherwise(node: &str, server: &ServerRow) -> Vec<String> {
             server.stop_timeout
         ));
     }
+    if server.restart == RestartPolicy::Always {
+        warnings.push(format!(
+            "{node} is not a Roost node: its own crash detection decides what follows an exit with code 0; only `never` \
+             holds there."
+        ));
+    }
     if server.encoding != Encoding::Utf8 {
         warnings.push(format!(
             "{node} is not a Roost node: it takes what the server writes for UTF-8, not for {}.",
@@ -150,7 +159,7 @@ mod tests {
 
     #[test]
     fn what_a_stock_daemon_does_otherwise_is_said() {
-        let said = |stop: Option<&str>, stop_timeout| {
+        let said = |stop: Option<&str>, stop_timeout, restart| {
             let server = ServerRow {
                 number: 1,
                 uuid: uuid::Uuid::from_u128(1),
@@ -174,6 +183,7 @@ mod tests {
                 done: None,
                 stop: stop.map(str::to_owned),
                 stop_timeout,
+                restart,
                 env: BTreeMap::new(),
                 encoding: Encoding::default(),
                 suspended: false,
@@ -184,10 +194,12 @@ mod tests {
             };
             done_otherwise("far", &server).join(" ")
         };
-        assert_eq!(said(Some("stop"), 600), "");
-        assert_eq!(said(Some("^C"), 600), "");
-        assert_eq!(said(Some("^SIGTERM"), 600), "");
-        assert!(said(None, 30).contains("not after 30 s"));
-        assert!(said(Some("^SIGHUP"), 600).contains("does not send SIGHUP"));
+        let usual = RestartPolicy::OnFailure;
+        assert_eq!(said(Some("stop"), 600, usual), "");
+        assert_eq!(said(Some("^C"), 600, RestartPolicy::Never), "");
+        assert_eq!(said(Some("^SIGTERM"), 600, usual), "");
+        assert!(said(None, 30, usual).contains("not after 30 s"));
+        assert!(said(Some("^SIGHUP"), 600, usual).contains("does not send SIGHUP"));
+        assert!(said(None, 600, RestartPolicy::Always).contains("crash detection"));
     }
 }

@@ -12,8 +12,8 @@ impl Tx {
             self,
             "INSERT INTO servers (uuid, short, identifier, name, description, owner_uuid, node_uuid, runtime, command, \
              image, startup, pull, dir, ports, memory, cpu, disk, done, stop, stop_timeout, env, suspended, status, \
-             state, created_at, updated_at, encoding) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, \
-             $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27)",
+             state, created_at, updated_at, encoding, restart) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, \
+             $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28)",
             server.uuid.to_string(),
             short_uuid(server.uuid),
             &server.identifier,
@@ -40,7 +40,8 @@ impl Tx {
             server.state.map(PowerState::as_str),
             server.created_at,
             server.updated_at,
-            to_word(server.encoding)
+            to_word(server.encoding),
+            to_word(server.restart)
         )?;
         Ok(())
     }
@@ -51,7 +52,8 @@ impl Tx {
             self,
             "UPDATE servers SET name = $2, description = $3, owner_uuid = $4, node_uuid = $5, runtime = $6, \
              command = $7, image = $8, startup = $9, pull = $10, dir = $11, ports = $12, memory = $13, cpu = $14, \
-             disk = $15, done = $16, stop = $17, stop_timeout = $18, env = $19, updated_at = $20, encoding = $21 WHERE uuid = $1",
+             disk = $15, done = $16, stop = $17, stop_timeout = $18, env = $19, updated_at = $20, encoding = $21, \
+             restart = $22 WHERE uuid = $1",
             server.uuid.to_string(),
             &server.name,
             &server.description,
@@ -72,7 +74,8 @@ impl Tx {
             server.stop_timeout,
             to_json(&server.env)?,
             server.updated_at,
-            to_word(server.encoding)
+            to_word(server.encoding),
+            to_word(server.restart)
         )?;
         Ok(changed > 0)
     }

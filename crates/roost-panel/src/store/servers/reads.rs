@@ -13,7 +13,8 @@ macro_rules! select_servers {
              n.token_id AS node_token_id, n.token_sealed AS node_sealed, n.previous_sealed AS node_previous, \
              n.previous_until AS node_previous_until, n.confirmed AS node_confirmed, \
              n.created_at AS node_created_at, s.runtime, s.command, s.image, s.startup, s.pull, s.dir, s.ports, \
-             s.memory, s.cpu, s.disk, s.done, s.stop, s.stop_timeout, s.env, s.encoding, s.suspended, s.status, s.state, \
+             s.memory, s.cpu, s.disk, s.done, s.stop, s.stop_timeout, s.restart, s.env, s.encoding, s.suspended, \
+             s.status, s.state, \
              s.created_at, s.updated_at \
              FROM servers s JOIN users u ON u.uuid = s.owner_uuid LEFT JOIN nodes n ON n.uuid = s.node_uuid ",
             $rest
