@@ -173,7 +173,14 @@ fn fuzz_claims() {
         let result = verify(&format!("{message}.{signature}"));
         if let Ok(verified) = &result {
             // Read once more, by the words of the page alone. What nobody asks for needs not even be text.
-            let claims: Value = serde_json::from_str(&String::from_utf8_lossy(input)).unwrap();
+            let claims: Value = match serde_json::from_str(&String::from_utf8_lossy(input)) {
+                Ok(claims) => claims,
+                // Nor does a number that nobody asks for need to fit anywhere.
+                Err(e) if e.to_string().starts_with("number out of range") => {
+                    return roost_fuzz::signature("number");
+                }
+                Err(e) => panic!("opens, and is no JSON: {e}"),
+            };
             let named = [&claims["server_uuid"], &claims["server"]["uuid"]];
             let is_ours = |uuid: &&Value| uuid.as_str().is_some_and(|u| Uuid::parse_str(u) == Ok(SERVER));
             assert!(named.iter().any(is_ours), "of another server");
