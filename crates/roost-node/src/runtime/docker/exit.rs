@@ -19,6 +19,9 @@ use uuid::Uuid;
 /// How long a container may outlive its stream before it counts as alive. The engine closes the stream a moment
 /// before it has written down the exit code.
 const LINGER: Duration = Duration::from_secs(1);
+/// How long a killed container is watched: `docker rm -f` kills it a moment before it removes it.
+const REMOVAL: Duration = Duration::from_millis(500);
+const SIGKILL: i32 = 9;
 /// SIGTERM, where an image names no stop signal.
 const SIGTERM: &str = "SIGTERM";
 
@@ -31,7 +34,7 @@ pub struct Ended {
     pub signal: Option<i32>,
     /// The kernel ended one of its processes for want of memory.
     pub out_of_memory: bool,
-    /// The container was removed by somebody else; nothing else is known then.
+    /// The container was removed by somebody else; mostly nothing else is known then.
     pub removed: bool,
     /// The engine was away when it ended: an engine without `live-restore` takes its containers with it.
     pub with_engine: bool,
@@ -57,7 +60,7 @@ impl Engine {
             }
         };
         match tokio::time::timeout(LINGER, self.ask_exit(server, &note)).await {
-            Ok(ended) => return StreamEnd::Ended(with_engine(ended, &was_away)),
+            Ok(ended) => return StreamEnd::Ended(self.whether_removed(server, ended, &was_away).await),
             Err(_) => tracing::info!(%server, "a container's stream has ended, the container has not"),
         }
         // Whether the engine is slow or the container alive is not known yet.
@@ -66,13 +69,24 @@ impl Engine {
                 Ok(inspected) if inspected.state.is_alive() => return StreamEnd::Alive,
                 Ok(_) | Err(EngineError::Gone) => {
                     let ended = self.ask_exit(server, &note).await;
-                    return StreamEnd::Ended(with_engine(ended, &was_away));
+                    return StreamEnd::Ended(self.whether_removed(server, ended, &was_away).await);
                 }
                 Err(EngineError::Away { .. }) => note(),
                 Err(_) => {}
             }
             tokio::time::sleep(RETRY).await;
         }
+    }
+
+    /// Adds what only a moment tells: that a container was not only killed, but removed.
+    async fn whether_removed(&self, server: Uuid, mut ended: Ended, was_away: &AtomicBool) -> Ended {
+        let begun = tokio::time::Instant::now();
+        while ended.signal == Some(SIGKILL) && !ended.removed && begun.elapsed() < REMOVAL {
+            tokio::time::sleep(REMOVAL / 5).await;
+            let inspected = self.inspect(&server.to_string()).await;
+            ended.removed = matches!(inspected, Err(EngineError::Gone));
+        }
+        with_engine(ended, was_away)
     }
 
     /// Waits until the server's container has ended, and says how. The engine reports the end by itself; while the
