@@ -140,6 +140,20 @@ impl Roost {
         self.log.lock().map(|l| l.clone()).unwrap_or_default()
     }
 
+    /// Waits until its log has this text; for 10 s at most.
+    pub fn logs(&self, text: &str) -> anyhow::Result<()> {
+        let begun = Instant::now();
+        while !self.log().contains(text) {
+            ensure!(
+                begun.elapsed() < Duration::from_secs(10),
+                "the log does not say `{text}`:\n{}",
+                self.log()
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
     /// The data directory.
     pub fn data(&self) -> PathBuf {
         self.dir.path().join("data")

@@ -263,11 +263,7 @@ async fn row_10_foreign_origins_are_refused_and_no_cookie_opens_a_socket() -> To
             .context("a foreign origin got in")?;
         ensure!(format!("{error:#}").contains("403"), "{origin}: {error:#}");
     }
-    ensure!(
-        scene.roost.log().contains("--allow-origin"),
-        "the log does not name --allow-origin:\n{}",
-        scene.roost.log()
-    );
+    scene.roost.logs("--allow-origin")?;
     let cookie = scene.admin.credential().context("cookie")?.to_owned();
     let mut viewer = Viewer::open_with(&scene.socket, &[("cookie", &cookie)]).await?;
     viewer.send("send logs", &[]).await?;
