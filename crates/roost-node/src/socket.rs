@@ -10,7 +10,9 @@
 //! is the same bytes for every viewer. No task, no buffer and no WebSocket library a viewer. Who may have a token is the
 //! panel's business, and what a server does is its actor's.
 
+mod atomics;
 mod audit;
+mod awake;
 mod catch_up;
 mod delivery;
 mod frame_reader;
@@ -20,6 +22,7 @@ mod inbox;
 mod latency;
 mod limits;
 mod membership;
+mod news;
 mod page;
 mod presence;
 mod replay;

@@ -4,7 +4,7 @@
 //! Bounded by its senders: an adoption holds a permit, a server is listed once until it was looked at, figures replace
 //! older ones, and a viewer has at most one piece of history, one page and one search under way. What a post does is the shard's business.
 
-use super::{Filter, Peer, Upgraded, page::Page, slots::Key, v1::Answer};
+use super::{Filter, Peer, Upgraded, awake::Awake, page::Page, slots::Key, v1::Answer};
 use crate::{
     search::{self, Stop},
     server::handle::ServerHandle,
@@ -17,11 +17,7 @@ use std::{
     collections::HashMap,
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-        mpsc,
-    },
+    sync::{Mutex, MutexGuard, PoisonError, mpsc},
 };
 use uuid::Uuid;
 
@@ -88,10 +84,7 @@ pub(super) struct Inbox {
     mail: Mutex<Mail>,
     bell: OwnedFd,
     /// Whether the shard is at work, and will look at its mail before it sleeps.
-    ///
-    /// No wake-up is lost: a sender puts its mail in and then swaps; the shard stores `false` and then looks at the mail.
-    /// Whichever of the two comes last in the order of `SeqCst` sees the other: the sender rings, or the shard stays up.
-    is_awake: AtomicBool,
+    awake: Awake,
 }
 
 impl Inbox {
@@ -101,7 +94,7 @@ impl Inbox {
         Ok(Self {
             mail: Mutex::default(),
             bell,
-            is_awake: AtomicBool::new(true),
+            awake: Awake::new(),
         })
     }
 
@@ -122,11 +115,11 @@ impl Inbox {
 
     /// Whether the shard sleeps, and nobody has rung for it yet.
     pub(super) fn is_asleep(&self) -> bool {
-        !self.is_awake.load(Ordering::SeqCst)
+        self.awake.is_asleep()
     }
 
     pub(super) fn wake(&self) {
-        if !self.is_awake.swap(true, Ordering::SeqCst) {
+        if self.awake.has_mail() {
             // Fails only when the counter is full, and then the bell is ringing already.
             let _ = rustix::io::write(&self.bell, &1u64.to_ne_bytes());
         }
@@ -134,14 +127,14 @@ impl Inbox {
 
     /// The shard is about to sleep. False if there is mail: it must not.
     pub(super) fn may_sleep(&self) -> bool {
-        self.is_awake.store(false, Ordering::SeqCst);
+        self.awake.is_going_to_sleep();
         let mail = self.lock();
         mail.posts.is_empty() && mail.news.is_empty() && mail.stats.is_empty()
     }
 
     /// The shard has woken up.
     pub(super) fn is_up(&self) {
-        self.is_awake.store(true, Ordering::SeqCst);
+        self.awake.is_up();
     }
 
     /// Takes all mail; what was in `old` gives its room to the next.

@@ -5,6 +5,7 @@
 //! ("live"); the others have cursors of their own. How lines reach them is the delivery's business.
 
 use super::{
+    news::News,
     presence::Presence,
     slots::{Key, Slots},
 };
@@ -55,13 +56,22 @@ pub(super) struct Watch {
 }
 
 /// A server on a shard.
-#[derive(Default)]
 struct Spot {
     connections: AtomicU32,
     /// The shard knows of news, and has not looked yet.
-    has_news: AtomicBool,
+    news: News,
     /// Since when, in nanoseconds since the program's first.
     news_at: AtomicU64,
+}
+
+impl Spot {
+    fn empty() -> Self {
+        Self {
+            connections: AtomicU32::new(0),
+            news: News::none(),
+            news_at: AtomicU64::new(0),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -75,7 +85,7 @@ struct Told {
 impl Watch {
     fn new(shards: usize) -> Self {
         Self {
-            spots: (0..shards).map(|_| Spot::default()).collect(),
+            spots: (0..shards).map(|_| Spot::empty()).collect(),
             connections: AtomicU32::new(0),
             told: Mutex::default(),
             viewers: AtomicU32::new(0),
@@ -126,7 +136,7 @@ impl Watch {
     pub(super) fn clear_news(&self, shard: usize) -> Option<Instant> {
         let spot = &self.spots[shard];
         let since = spot.news_at.load(Ordering::Relaxed);
-        let had_news = spot.has_news.swap(false, Ordering::SeqCst);
+        let had_news = spot.news.clear();
         had_news.then(|| first_instant() + Duration::from_nanos(since))
     }
 }
@@ -230,13 +240,12 @@ impl Watches {
         // Not under the lock: who is told may take leave of a viewer.
         let Some(watch) = self.get(server) else { return };
         for (shard, spot) in watch.spots.iter().enumerate() {
-            if spot.connections.load(Ordering::SeqCst) > 0 && !spot.has_news.load(Ordering::SeqCst) {
+            if spot.connections.load(Ordering::SeqCst) > 0 && !spot.news.is_known() {
                 let since = u64::try_from(first_instant().elapsed().as_nanos()).unwrap_or(u64::MAX);
                 spot.news_at.store(since, Ordering::Relaxed);
-                if spot.has_news.swap(true, Ordering::SeqCst) {
-                    continue;
+                if spot.news.must_tell() {
+                    tell(shard);
                 }
-                tell(shard);
             }
         }
     }
