@@ -4,7 +4,6 @@
 
 pub mod cpu;
 pub mod floor;
-pub mod reader;
 pub mod stage;
 pub mod stream;
 pub mod swarm;

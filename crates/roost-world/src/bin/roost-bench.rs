@@ -4,17 +4,9 @@
 use anyhow::{Context, ensure};
 use roost_world::{
     Roost,
-    bench::{
-        Seen, cpu, floor,
-        reader::{self, Progress},
-        stage::Stage,
-        swarm::PER_TOKEN,
-    },
+    bench::{Seen, cpu, floor, stage::Stage, swarm::PER_TOKEN},
 };
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 /// One fan-out row.
 struct Row {
@@ -98,7 +90,6 @@ async fn main() -> anyhow::Result<()> {
     let size = |full: usize, short_form: usize| if short { short_form } else { full };
     many_viewers(size(10_000, 2_000), time, &mut wrong).await?;
     many_servers(size(300, 60), time, &mut wrong).await?;
-    beside_a_reader(size(1 << 30, 128 << 20) as u64, time, &mut wrong).await?;
     burst(if short { 100_000 } else { 200_000 }, &mut wrong).await?;
     idle(if short { 400 } else { 1800 }).await?;
     ready()?;
@@ -232,63 +223,6 @@ async fn many_servers(servers: usize, time: Duration, wrong: &mut Vec<String>) -
         100.0 * used / time.as_secs_f64()
     );
     check(&what, &seen, due, wrong);
-    Ok(())
-}
-
-/// 30 viewers at 1,000 lines/s, without and with one who reads all of a long history.
-async fn beside_a_reader(history: u64, time: Duration, wrong: &mut Vec<String>) -> anyhow::Result<()> {
-    const LINE: u64 = 250;
-    const VIEWERS: usize = 30;
-    let stage = Stage::new(&format!("--size {}", LINE - 1), VIEWERS).await?;
-    let mut writer = stage.swarm(1)?;
-    let mut left = history / LINE;
-    while left > 0 {
-        // In steps, so that what is closed can be compressed before retention looks at it.
-        let lines = left.min(64 * 1024);
-        writer.command(&format!("burst {lines}"))?;
-        let seen = writer.watch_until(Duration::from_secs(120), lines)?;
-        check("the history of the reader", &seen, lines, wrong);
-        left -= lines;
-    }
-    drop(writer);
-    let mut swarm = stage.swarm(VIEWERS)?;
-    swarm.command("rate 1000")?;
-    swarm.watch(Duration::from_secs(2))?;
-    let (alone, due) = swarm.watch_exactly(time, Duration::from_secs(10))?;
-    check("before the reader", &alone, due, wrong);
-    swarm.command("rate 1000")?;
-    swarm.watch(Duration::from_millis(500))?;
-    let progress = Arc::new(Progress::default());
-    let reading = {
-        let (progress, target) = (Arc::clone(&progress), stage.first()?.clone());
-        tokio::spawn(async move { reader::read(&target, progress).await })
-    };
-    let begun = Instant::now();
-    let watching = tokio::task::spawn_blocking(move || {
-        let result = swarm.watch_exactly(time, Duration::from_secs(10));
-        (result, swarm)
-    });
-    let (result, swarm) = watching.await?;
-    let took = begun.elapsed().as_secs_f64();
-    progress.stop.store(true, Ordering::Relaxed);
-    let (beside, due) = result?;
-    reading.await??;
-    drop(swarm);
-    check("beside the reader", &beside, due, wrong);
-    let (p99, p99_alone) = (beside.latency_ms(0.99), alone.latency_ms(0.99));
-    println!(
-        "30 viewers at 1000 lines/s beside one who reads {} MiB of history: p99 {p99:.2} ms, without {p99_alone:.2}: \
-         {:.2}x (bar: 1.2){}",
-        history >> 20,
-        p99 / p99_alone,
-        reached(p99 <= 1.2 * p99_alone)
-    );
-    println!(
-        "  the reader: {} pages, {:.0} MiB/s on the wire, {} times from end to beginning",
-        progress.pages.load(Ordering::Relaxed),
-        progress.bytes.load(Ordering::Relaxed) as f64 / f64::from(1 << 20) / took,
-        progress.rounds.load(Ordering::Relaxed)
-    );
     Ok(())
 }
 
