@@ -145,6 +145,15 @@ impl Node {
             let labels = format!("{{code=\"{}\",reason=\"{}\"}}", close.code(), close.reason());
             text.value(name, &labels, count);
         }
+        let name = "roost_requests_refused_total";
+        text.head(
+            name,
+            "counter",
+            "Requests of viewers that were not carried out, by why.",
+        );
+        for (code, count) in self.shards().refusals() {
+            text.value(name, &format!("{{code=\"{}\"}}", code.name()), count);
+        }
         let Latencies { buckets, micros } = self.shards().latencies();
         let name = "roost_flush_seconds";
         text.head(

@@ -54,6 +54,7 @@ use roost_wire::{
     close::Close,
     event,
     node_api::SocketInfo,
+    v1::Code,
 };
 use std::{
     fmt, io,
@@ -157,6 +158,15 @@ struct Counters {
     closed_by: [AtomicU64; Close::ALL.len()],
     ignored: AtomicU64,
     dropped: AtomicU64,
+    /// By the places of [`Code::ALL`].
+    refused_by: [AtomicU64; Code::ALL.len()],
+}
+
+impl Counters {
+    /// A request was not carried out.
+    fn refuse(&self, code: Code) {
+        self.refused_by[code as usize].fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// Figures of the viewers' side, for metrics. Sums since the start, but for `viewers`, which is now.
@@ -357,6 +367,12 @@ impl Shards {
     pub fn closes(&self) -> [(Close, u64); Close::ALL.len()] {
         let closed = &self.0.hub.counters.closed_by;
         std::array::from_fn(|at| (Close::ALL[at], closed[at].load(Ordering::Relaxed)))
+    }
+
+    /// How many requests of viewers were not carried out, by why.
+    pub fn refusals(&self) -> [(Code, u64); Code::ALL.len()] {
+        let refused = &self.0.hub.counters.refused_by;
+        std::array::from_fn(|at| (Code::ALL[at], refused[at].load(Ordering::Relaxed)))
     }
 
     /// How long flushes took.

@@ -88,7 +88,7 @@ impl Close {
             Self::Protocol => "protocol error",
             Self::Unsupported => "text frames only",
             Self::NotUtf8 => "text is not valid UTF-8",
-            Self::TooBig => "message is longer than 32768 bytes",
+            Self::TooBig => "message is too long",
             Self::Internal => "internal error",
             Self::Restarting => "node is restarting",
             Self::TryLater => "too many sockets, try again later",

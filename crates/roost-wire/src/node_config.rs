@@ -241,6 +241,14 @@ pub struct ConsoleLimits {
     pub messages_per_second: u32,
     /// Messages of a socket at once.
     pub messages_at_once: u32,
+    /// Messages over these, a second, before the socket is closed.
+    pub dropped_per_second: u32,
+    /// Messages over these, at once, before the socket is closed.
+    pub dropped_at_once: u32,
+    /// Bytes of a message with all its fragments.
+    pub message_bytes: u32,
+    /// Seconds that an expired token waits for a fresh one.
+    pub grace_secs: u64,
     /// Sockets without a token, by address.
     pub waiting_per_address: u32,
     /// Sockets without a token in all.
@@ -263,6 +271,10 @@ impl Default for ConsoleLimits {
             write_secs: 30,
             messages_per_second: 20,
             messages_at_once: 100,
+            dropped_per_second: 50,
+            dropped_at_once: 500,
+            message_bytes: 32_768,
+            grace_secs: crate::token::GRACE_SECS.unsigned_abs(),
             waiting_per_address: 60,
             waiting: 2_048,
             per_address: 2_000,
@@ -297,6 +309,10 @@ impl ConsoleLimits {
             "write_secs" => self.write_secs = number.into(),
             "messages_per_second" => self.messages_per_second = number,
             "messages_at_once" => self.messages_at_once = number,
+            "dropped_per_second" => self.dropped_per_second = number,
+            "dropped_at_once" => self.dropped_at_once = number,
+            "message_bytes" => self.message_bytes = number,
+            "grace_secs" => self.grace_secs = number.into(),
             "waiting_per_address" => self.waiting_per_address = number,
             "waiting" => self.waiting = number,
             "per_address" => self.per_address = number,

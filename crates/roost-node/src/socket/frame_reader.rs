@@ -10,7 +10,7 @@ use roost_wire::{
     frame::{BINARY, CLOSE, PING, PONG, TEXT},
 };
 
-/// Longest message, in bytes, with all of its fragments.
+/// Longest message, in bytes, with all of its fragments, where nothing else is set.
 pub(super) const MESSAGE_MAX: usize = 32_768;
 /// Longest payload of a control frame, in bytes.
 const CONTROL_MAX: usize = 125;
@@ -40,7 +40,7 @@ pub(super) enum Message {
 pub(super) enum BadFrame {
     /// Breaks the protocol.
     Protocol,
-    /// Longer than [`MESSAGE_MAX`].
+    /// Longer than it may be.
     TooBig,
     /// Text that is not UTF-8.
     NotUtf8,
@@ -57,8 +57,10 @@ impl From<BadFrame> for Ended {
 }
 
 /// Where the reading of one client's bytes stands.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct FrameReader {
+    /// Bytes of a message at most.
+    most: usize,
     /// Header bytes of the frame under way, as far as they came.
     header: [u8; HEADER_MAX],
     header_len: u8,
@@ -70,6 +72,21 @@ pub(super) struct FrameReader {
     data: Vec<u8>,
     /// Payload of the control frame under way, which may come between fragments.
     control: Vec<u8>,
+}
+
+impl FrameReader {
+    /// For messages of at most so many bytes, with all their fragments.
+    pub(super) fn new(most: usize) -> Self {
+        Self {
+            most,
+            header: [0; HEADER_MAX],
+            header_len: 0,
+            frame: None,
+            message: None,
+            data: Vec::new(),
+            control: Vec::new(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -169,7 +186,7 @@ impl FrameReader {
             return Err(BadFrame::Protocol);
         }
         let len = usize::try_from(len).map_err(|_| BadFrame::TooBig)?;
-        if opcode < CLOSE && len > MESSAGE_MAX - self.data.len().min(MESSAGE_MAX) {
+        if opcode < CLOSE && len > self.most.saturating_sub(self.data.len()) {
             return Err(BadFrame::TooBig);
         }
         if have < 2 + extra + 4 {
@@ -272,12 +289,12 @@ mod tests {
     }
 
     fn once(bytes: &[u8]) -> Result<Vec<Message>, BadFrame> {
-        all(&mut FrameReader::default(), bytes)
+        all(&mut FrameReader::new(MESSAGE_MAX), bytes)
     }
 
     #[test]
     fn a_text_comes_out_as_it_went_in_and_leaves_no_buffer() {
-        let mut reader = FrameReader::default();
+        let mut reader = FrameReader::new(MESSAGE_MAX);
         for len in [0, 1, 125, 126, 1000, MESSAGE_MAX] {
             let text = "x".repeat(len);
             assert_eq!(
@@ -375,7 +392,7 @@ mod tests {
         ) {
             let bytes = messages.concat();
             let whole = once(&bytes).unwrap();
-            let (mut reader, mut pieces, mut rest) = (FrameReader::default(), Vec::new(), bytes.as_slice());
+            let (mut reader, mut pieces, mut rest) = (FrameReader::new(MESSAGE_MAX), Vec::new(), bytes.as_slice());
             for cut in cuts.iter().cycle() {
                 let (now, later) = rest.split_at((*cut).min(rest.len()));
                 pieces.extend(all(&mut reader, now).unwrap());
@@ -390,7 +407,7 @@ mod tests {
 
         #[test]
         fn garbage_never_panics_nor_grows(bytes in prop::collection::vec(any::<u8>(), 0..2000)) {
-            let mut reader = FrameReader::default();
+            let mut reader = FrameReader::new(MESSAGE_MAX);
             let mut rest = bytes.as_slice();
             while let Ok(Some(_)) = reader.read(&mut rest) {}
             prop_assert!(reader.data.len() <= MESSAGE_MAX && reader.control.len() <= CONTROL_MAX);

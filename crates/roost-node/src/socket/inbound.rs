@@ -19,7 +19,7 @@ use roost_wire::{
     frame, permission,
     power::PowerAction,
     token::TokenError,
-    v1,
+    v1::{self, Code},
 };
 use serde_json::{Value, json};
 use std::sync::{Arc, atomic::Ordering};
@@ -63,32 +63,46 @@ impl Shard {
                 viewer.is_peer_done = true;
                 return Err(Ended::ByPeer(code));
             }
-            if self.may_speak(viewer)? {
+            if self.may_speak(viewer) {
                 self.handle(viewer, message)?;
+            } else {
+                self.drop_message(viewer, &message)?;
             }
         }
         Ok(())
     }
 
-    /// Whether the limits let a message through. The first dropped one of a run is answered.
-    fn may_speak(&mut self, viewer: &mut Viewer) -> Result<bool, Ended> {
+    /// Whether the limits let a message through.
+    fn may_speak(&self, viewer: &mut Viewer) -> bool {
+        let may = viewer.messages.take(self.hub.settings.messages, self.now);
+        viewer.is_throttled &= !may;
+        may
+    }
+
+    /// A message over the limit. A request of `roost.v1` is refused by its name, since its client waits for an answer;
+    /// for all others the first one of a run is answered.
+    fn drop_message(&mut self, viewer: &mut Viewer, message: &Message) -> Result<(), Ended> {
         let settings = &self.hub.settings;
-        if viewer.messages.take(settings.messages, self.now) {
-            viewer.is_throttled = false;
-            return Ok(true);
-        }
+        let most = settings.messages.0;
         self.hub.counters.dropped.fetch_add(1, Ordering::Relaxed);
         if !viewer.dropped.take(settings.dropped, self.now) {
             return Err(Ended::By(Close::TooManyMessages));
         }
-        if !std::mem::replace(&mut viewer.is_throttled, true) {
-            let text = format!(
-                "Too many messages, some are dropped: send at most {} a second.",
-                settings.messages.0
+        if let Message::Text(text) = message
+            && viewer.is_v1
+            && viewer.is_let_in()
+            && let Some(name) = v1::Request::name_to_answer(text)
+        {
+            let reason = format!(
+                "Too many messages, this one was dropped: send at most {most} a second, and ask again."
             );
+            return self.refuse(viewer, Some(name), Code::Limit, &reason);
+        }
+        if !std::mem::replace(&mut viewer.is_throttled, true) {
+            let text = format!("Too many messages, some are dropped: send at most {most} a second.");
             self.tell(viewer, &text)?;
         }
-        Ok(false)
+        Ok(())
     }
 
     fn handle(&mut self, viewer: &mut Viewer, message: Message) -> Result<(), Ended> {

@@ -5,7 +5,7 @@
 //! part of the total is kept for owners and administrators. So neither a flood nor a user with many windows locks
 //! others out. What a viewer is told at a limit is said where the limit is asked.
 
-use super::throttle::ViewThrottle;
+use super::{frame_reader::MESSAGE_MAX, throttle::ViewThrottle};
 use roost_wire::node_config::ConsoleLimits;
 use std::{
     collections::HashMap,
@@ -34,10 +34,12 @@ pub struct Settings {
     pub write_deadline: Duration,
     /// After so long without output `stats` is sent, so that proxies keep the socket. Default 30 s.
     pub keep_alive: Duration,
-    /// Messages a second, and at once. Default 20 and 100; over it a message is dropped, which is said once a run.
+    /// Messages a second, and at once. Default 20 and 100; over it a message is dropped, which is said.
     pub messages: (f32, f32),
     /// Dropped messages a second, and at once. Default 50 and 500; over it close 4429.
     pub dropped: (f32, f32),
+    /// Bytes of a message with all its fragments. Default 32,768; over it close 1009.
+    pub message_bytes: usize,
     /// Sockets without a valid token, by address (IPv6 by /64). Default 60; over it 429.
     pub guests_per_address: u32,
     /// Sockets without a valid token in all. Default 2,048; over it 429.
@@ -68,6 +70,7 @@ impl Default for Settings {
             keep_alive: Duration::from_secs(30),
             messages: (20.0, 100.0),
             dropped: (50.0, 500.0),
+            message_bytes: MESSAGE_MAX,
             guests_per_address: 60,
             guests: 2_048,
             per_address: 2_000,
@@ -87,6 +90,9 @@ impl Settings {
             auth_failures: limits.refused_tokens,
             write_deadline: Duration::from_secs(limits.write_secs),
             messages: (limits.messages_per_second as f32, limits.messages_at_once as f32),
+            dropped: (limits.dropped_per_second as f32, limits.dropped_at_once as f32),
+            message_bytes: usize::try_from(limits.message_bytes).unwrap_or(usize::MAX),
+            grace: Duration::from_secs(limits.grace_secs),
             guests_per_address: limits.waiting_per_address,
             guests: limits.waiting,
             per_address: limits.per_address,

@@ -11,7 +11,7 @@ use super::{
 use roost_console::{Batch, Console};
 use roost_wire::{
     node_api::Source,
-    v1::{self, Place, Reason},
+    v1::{self, Code, Place, Reason},
 };
 use serde_json::Value;
 use std::{collections::VecDeque, io, sync::Arc};
@@ -32,11 +32,11 @@ impl Shard {
     ) -> Result<(), Ended> {
         let Some(floor) = viewer.floor_if_known() else {
             let text = "Where your history begins is not known yet: try again.";
-            return self.refuse(viewer, name, "busy", text);
+            return self.refuse(viewer, name, Code::Busy, text);
         };
         if viewer.is_paging {
             let text = "Another page is being read: ask again when it has come.";
-            return self.refuse(viewer, name, "busy", text);
+            return self.refuse(viewer, name, Code::Busy, text);
         }
         let Some(group) = self.groups.get(&viewer.server) else {
             return Ok(());
@@ -77,7 +77,7 @@ impl Shard {
             Err(error) => {
                 tracing::warn!(%error, server = %viewer.server, "a page of history can't be read");
                 let text = format!("The history can't be read from the node's disk ({error}).");
-                self.refuse(viewer, name, "failed", &text)
+                self.refuse(viewer, name, Code::Failed, &text)
             }
         }
     }

@@ -13,7 +13,7 @@ use roost_console::{BadQuery, Case, FoundLine, Query};
 use roost_wire::{
     clock::Millis,
     node_api::Source,
-    v1::{self, Pattern, Search},
+    v1::{self, Code, Pattern, Search},
 };
 use serde_json::{Value, json};
 use std::{
@@ -53,17 +53,17 @@ impl Shard {
         self.cancel_search(viewer, "Another search of this socket has begun.")?;
         let Some(floor) = viewer.floor_if_known() else {
             let text = "Where your history begins is not known yet: try again.";
-            return self.refuse(viewer, name, "busy", text);
+            return self.refuse(viewer, name, Code::Busy, text);
         };
         let sees_install = viewer.rights().sees_install;
         if search.source == Some(Source::Install) && !sees_install {
             let text = "You may not see the installer's output.";
-            return self.refuse(viewer, name, "permission", text);
+            return self.refuse(viewer, name, Code::Permission, text);
         }
         let query = match query(search) {
             Ok(query) if sees_install => query,
             Ok(query) => query.without(Source::Install),
-            Err(bad) => return self.refuse(viewer, name, "pattern", &bad.to_string()),
+            Err(bad) => return self.refuse(viewer, name, Code::Pattern, &bad.to_string()),
         };
         let Some(group) = self.groups.get(&viewer.server) else {
             return Ok(());
@@ -89,7 +89,7 @@ impl Shard {
             }
         });
         if let Err(busy) = asked {
-            return self.refuse(viewer, name, "busy", &busy.to_string());
+            return self.refuse(viewer, name, Code::Busy, &busy.to_string());
         }
         viewer.search = Some(Box::new(Running {
             stop,
@@ -102,7 +102,7 @@ impl Shard {
     /// Ends the search that is under way, if there is one, and says so.
     pub(super) fn cancel_search(&mut self, viewer: &mut Viewer, why: &str) -> Result<(), Ended> {
         match viewer.search.take() {
-            Some(mut running) => self.refuse(viewer, running.name.take(), "cancelled", why),
+            Some(mut running) => self.refuse(viewer, running.name.take(), Code::Cancelled, why),
             None => Ok(()),
         }
     }
@@ -119,7 +119,7 @@ impl Shard {
         let name = running.name.take();
         if !viewer.is_let_in() || running.sees != (viewer.floor, viewer.rights().sees_install) {
             let why = "Your rights have ended or changed meanwhile: search again.";
-            return self.refuse(viewer, name, "cancelled", why);
+            return self.refuse(viewer, name, Code::Cancelled, why);
         }
         match result {
             Ok(page) => {
@@ -131,7 +131,7 @@ impl Shard {
             Err(error) => {
                 tracing::warn!(%error, server = %viewer.server, "the history can't be searched");
                 let text = format!("The history can't be read from the node's disk ({error}).");
-                self.refuse(viewer, name, "failed", &text)
+                self.refuse(viewer, name, Code::Failed, &text)
             }
         }
     }

@@ -4,7 +4,7 @@
 
 use super::{Ended, shard::Shard, viewer::Viewer};
 use crate::server::handle::Refusal;
-use roost_wire::v1::{self, BadRequest, Begin, Reason};
+use roost_wire::v1::{self, BadRequest, Begin, Code, Reason};
 use serde_json::{Value, json};
 use std::sync::{Arc, atomic::Ordering};
 
@@ -20,18 +20,18 @@ pub(super) struct Answer {
 
 impl Refusal {
     /// Its name in `roost.v1`.
-    pub(super) fn code(&self) -> &'static str {
+    pub(super) fn code(&self) -> Code {
         match self {
-            Self::Offline => "offline",
-            Self::AlreadyUp(_) | Self::AlreadyOffline => "already",
-            Self::Suspended => "suspended",
-            Self::Installing => "installing",
-            Self::Busy(_) | Self::GoingDown => "busy",
-            Self::TooLong(_) | Self::ControlCharacter(_) | Self::NotInEncoding(..) => "command",
-            Self::NoPermission(_) => "permission",
-            Self::UnknownAction => "action",
-            Self::TooMany => "limit",
-            Self::Failed(_) => "failed",
+            Self::Offline => Code::Offline,
+            Self::AlreadyUp(_) | Self::AlreadyOffline => Code::Already,
+            Self::Suspended => Code::Suspended,
+            Self::Installing => Code::Installing,
+            Self::Busy(_) | Self::GoingDown => Code::Busy,
+            Self::TooLong(_) | Self::ControlCharacter(_) | Self::NotInEncoding(..) => Code::Command,
+            Self::NoPermission(_) => Code::Permission,
+            Self::UnknownAction => Code::Action,
+            Self::TooMany => Code::Limit,
+            Self::Failed(_) => Code::Failed,
         }
     }
 }
@@ -90,18 +90,19 @@ impl Shard {
     /// A request that can't be read.
     pub(super) fn refuse_request(&mut self, viewer: &mut Viewer, bad: BadRequest) -> Result<(), Ended> {
         self.hub.counters.ignored.fetch_add(1, Ordering::Relaxed);
-        self.refuse(viewer, bad.name, "request", bad.reason)
+        self.refuse(viewer, bad.name, Code::Request, bad.reason)
     }
 
-    /// `refused`, with a name in [`roost_wire`]'s list and a sentence.
+    /// `refused`, with a sentence for people.
     pub(super) fn refuse(
         &mut self,
         viewer: &mut Viewer,
         name: Option<Value>,
-        code: &str,
+        code: Code,
         reason: &str,
     ) -> Result<(), Ended> {
-        let why = json!({"code": code, "reason": reason});
+        self.hub.counters.refuse(code);
+        let why = json!({"code": code.name(), "reason": reason});
         let frame = v1::frame(v1::REFUSED, &[name.unwrap_or_default(), why]);
         viewer.send(frame, self.now)?;
         Ok(())
@@ -129,6 +130,7 @@ impl Shard {
         refusal: &Refusal,
     ) -> Result<(), Ended> {
         if !viewer.is_v1 {
+            self.hub.counters.refuse(refusal.code());
             return self.tell(viewer, &refusal.to_string());
         }
         if !viewer.is_let_in() {

@@ -245,7 +245,7 @@ impl Viewer {
             is_paging: false,
             search: None,
             stream,
-            reader: FrameReader::default(),
+            reader: FrameReader::new(settings.message_bytes),
             outbox: VecDeque::new(),
             answers: 0,
             permit: peer.permit,

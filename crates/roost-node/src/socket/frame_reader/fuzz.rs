@@ -22,7 +22,7 @@ type Seen = (Vec<Message>, Option<BadFrame>);
 
 /// All messages out of these pieces, and the error that ended the reading.
 fn read(pieces: &[&[u8]]) -> Seen {
-    let mut reader = FrameReader::default();
+    let mut reader = FrameReader::new(MESSAGE_MAX);
     let mut messages = Vec::new();
     for piece in pieces {
         let mut rest = *piece;

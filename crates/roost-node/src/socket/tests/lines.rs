@@ -247,7 +247,8 @@ fn lines_that_are_gone_are_counted_exactly() {
 
 #[test]
 fn a_subuser_never_sees_what_was_said_before_his_grant() {
-    let mut stand = Stand::new();
+    // Long enough for a `send logs` on a busy machine.
+    let mut stand = Stand::with(|settings| settings.hold = Duration::from_secs(10));
     for n in 0..50 {
         stand.print(&format!("{n} old\n"));
     }

@@ -230,3 +230,11 @@ fn connects_and_disconnects_are_recorded_with_who_and_how() {
     );
     until("no viewer to be left", || stand.shards.list().is_empty());
 }
+
+#[test]
+fn a_message_may_be_as_long_as_is_set() {
+    let stand = Stand::with(|settings| settings.message_bytes = 2_000);
+    let mut viewer = stand.join(&stand.token());
+    viewer.send("send command", &["x".repeat(2_000).as_str()]);
+    assert_eq!(viewer.until_close().0, 1009);
+}

@@ -8,6 +8,7 @@ use crate::{
     pump::Wake,
     server::handle::{Refusal, Request},
 };
+use roost_wire::v1::Code;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -402,4 +403,47 @@ fn a_fresh_token_changes_nothing_on_the_screen() {
     viewer.until_v1("auth success");
     print(&mut stand, 4, 4);
     assert_eq!(read(&mut viewer, 1, no_gap), numbered(4, 4));
+}
+
+#[test]
+fn a_request_over_the_limit_is_refused_by_its_name() {
+    let stand = Stand::with(|settings| settings.messages = (0.1, 5.0));
+    let mut viewer = stand.join_v1(&stand.token(), &Value::Null);
+    // `auth` was the first of five.
+    for n in 1..=4 {
+        viewer.send_text(&json!({"event": "send page", "args": [{"before": 1}, n]}).to_string());
+        viewer.until_v1("page");
+    }
+    let over = [
+        json!({"event": "send page", "args": [{"before": 1}, 5]}),
+        json!({"event": "send command", "args": ["save-all", "six"]}),
+        json!({"event": "send search", "args": [{"text": "x"}, 7]}),
+        json!({"event": "set state", "args": ["start"]}),
+    ];
+    for request in &over {
+        viewer.send_text(&request.to_string());
+        let args = viewer.until_v1("refused");
+        assert_eq!(args[0], request["args"][1]);
+        assert_eq!(args[1]["code"], "limit");
+        assert_eq!(
+            args[1]["reason"],
+            "Too many messages, this one was dropped: send at most 0.1 a second, and ask again."
+        );
+    }
+    // What nobody waits for is said once a run.
+    for _ in 0..3 {
+        viewer.send_text(r#"{"event":"send stats"}"#);
+    }
+    viewer.until_v1("daemon message");
+    assert!(viewer.is_silent_for(Duration::from_millis(100)));
+    assert_eq!(stand.shards.counts().dropped, 7);
+    let refusals = stand.shards.refusals();
+    let refused = |code| {
+        refusals
+            .iter()
+            .find(|(of, _)| *of == code)
+            .map(|(_, count)| *count)
+    };
+    assert_eq!(refused(Code::Limit), Some(4));
+    assert_eq!(refused(Code::Offline), Some(0));
 }

@@ -13,18 +13,18 @@ use uuid::Uuid;
 
 /// Servers of which one node is asked at a time.
 const AT_ONCE: usize = 16;
-/// How old an answer may be: administrators look at what they just did.
+/// How old an answer may be in a list.
 const FRESH: Duration = Duration::from_millis(50);
 
 /// What a node said of a server, or why it said nothing.
 pub type Live = Result<Arc<ServerDetail>, String>;
 
-/// What the server's node says of it.
+/// What the server's node says of it now: an administrator looks at what was just done, by whomever.
 pub async fn of(app: &App, server: &ServerRow) -> Live {
     match target_of(app, server) {
         Ok(target) => app
             .node_client
-            .server_at_most(&target, server.uuid, FRESH)
+            .server_at_most(&target, server.uuid, Duration::ZERO)
             .await
             .map_err(|e| e.detail()),
         Err(why) => Err(why),
