@@ -4,6 +4,7 @@
 
 pub mod cpu;
 pub mod floor;
+pub mod reader;
 pub mod stage;
 pub mod stream;
 pub mod swarm;
@@ -20,6 +21,14 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// Both as one measurement.
+    pub fn add(&mut self, other: Self) {
+        self.lines += other.lines;
+        self.faults += other.faults;
+        self.latency_us.extend(other.latency_us);
+        self.latency_us.sort_unstable();
+    }
+
     /// A quantile of the latency in milliseconds.
     pub fn latency_ms(&self, quantile: f64) -> f64 {
         if self.latency_us.is_empty() {

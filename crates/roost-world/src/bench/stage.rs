@@ -26,6 +26,12 @@ impl Stage {
         Self::with(Roost::start()?, 1, chatter, viewers, false).await
     }
 
+    /// The same with other limits of consoles (`ROOST_CONSOLE_LIMITS`).
+    pub async fn with_limits(limits: &str, chatter: &str, viewers: usize) -> anyhow::Result<Self> {
+        let roost = Roost::start_in(&["--no-demo"], &[("ROOST_CONSOLE_LIMITS", limits)])?;
+        Self::with(roost, 1, chatter, viewers, false).await
+    }
+
     /// The same behind TLS.
     pub async fn with_tls(chatter: &str, viewers: usize) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
