@@ -222,7 +222,7 @@ pub struct JournalLine {
 pub struct Gap {
     /// How many, exactly; absent where nobody can know.
     pub lines: Option<u64>,
-    /// Why: `retention`, `unknown_stream`, `after_end`, `lost`.
+    /// Why: `retention`, `unknown_stream`, `after_end`, `lost`; from the command line also `most`, more than it holds.
     pub reason: String,
     /// The first number that is still held.
     pub first: u64,

@@ -159,15 +159,29 @@ export async function server(id: string): Promise<ServerDetail> {
   return { ...summaryFrom(object(body['attributes'])), permissions };
 }
 
+/** How a server's last run ended. */
+export interface LastEnd {
+  /** RFC 3339. */
+  time: string;
+  /** Somebody had asked for it. */
+  asked: boolean;
+  /** For people. */
+  text: string;
+}
+
 export interface Resources {
   stats: Stats;
   suspended: boolean;
+  /** Null where it is not known: it never ran, or the daemon does not keep it. */
+  lastEnd: LastEnd | null;
 }
 
 export async function resources(id: string): Promise<Resources> {
   const attributes = object(object(await call('GET', `/api/client/servers/${encodeURIComponent(id)}/resources`))['attributes']);
   const stats = statsFrom({ ...object(attributes['resources']), state: attributes['current_state'] });
-  return { stats, suspended: attributes['is_suspended'] === true };
+  const end = attributes['last_end'] ? object(attributes['last_end']) : null;
+  const lastEnd = end && { time: text(end['time']), asked: end['asked'] === true, text: text(end['text']) };
+  return { stats, suspended: attributes['is_suspended'] === true, lastEnd };
 }
 
 export async function power(id: string, signal: PowerAction): Promise<void> {

@@ -38,6 +38,8 @@ export interface ShownNotice extends Notice {
 const LABELS: Record<Notice['kind'], string> = { daemon: 'Node', gap: 'Gap', error: 'Roost', info: 'Roost' };
 /** Notices on show; older ones go. They also stand as marks in the terminal. */
 const MOST_NOTICES = 4;
+/** The panel may answer with what it knew a second before. */
+const END_AFTER_MS = 1_100;
 
 export class ServerConsole {
   connection = $state.raw<Connection>({ phase: 'connecting' });
@@ -46,6 +48,8 @@ export class ServerConsole {
   series = $state.raw<Series>(new Figures().series());
   notices = $state.raw<ShownNotice[]>([]);
   suspended = $state(false);
+  /** How the last run ended, where that is known. */
+  lastEnd = $state.raw<api.LastEnd | null>(null);
   /** Who watches; null where the node does not say. */
   presence = $state.raw<Presence | null>(null);
   /** Whether the lines have times. */
@@ -60,6 +64,7 @@ export class ServerConsole {
   #poller: Poller | undefined;
   #screen: Screen | undefined;
   #noticeId = 0;
+  #endTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(readonly server: api.ServerDetail) {
     this.mayConnect = allows(server.permissions, 'websocket.connect');
@@ -84,6 +89,7 @@ export class ServerConsole {
     return () => {
       document.removeEventListener('visibilitychange', wake);
       removeEventListener('online', wake);
+      clearTimeout(this.#endTimer);
       this.#session?.stop();
       this.#poller?.stop();
     };
@@ -152,7 +158,7 @@ export class ServerConsole {
         typed: ({ user, text }) => this.#screen?.mark({ kind: 'typed', label: `> ${user || 'somebody'}`, text }),
         presence: (presence) => (this.presence = presence),
         notice: (notice) => this.notify(notice),
-        state: (state) => (this.state = state),
+        state: (state) => this.#became(state),
         stats: (stats) => this.#measured(stats),
         signedOut: () => account.ended(),
       },
@@ -168,6 +174,21 @@ export class ServerConsole {
     if (connection.phase === 'ended') this.#mark('error', `Console ended: ${connection.reason}`);
   }
 
+  #became(state: PowerState): void {
+    this.state = state;
+    clearTimeout(this.#endTimer);
+    if (state === 'offline') this.#endTimer = setTimeout(() => void this.#askForEnd(), END_AFTER_MS);
+  }
+
+  async #askForEnd(): Promise<void> {
+    try {
+      this.lastEnd = (await api.resources(this.server.identifier)).lastEnd;
+    } catch {
+      // It stands in the console as well.
+      this.lastEnd = null;
+    }
+  }
+
   #startPolling(): void {
     this.#poller = new Poller({
       clock: systemClock,
@@ -175,8 +196,9 @@ export class ServerConsole {
       slowest: 30_000,
       ask: async () => {
         try {
-          const { stats, suspended } = await api.resources(this.server.identifier);
+          const { stats, suspended, lastEnd } = await api.resources(this.server.identifier);
           this.suspended = suspended;
+          this.lastEnd = lastEnd;
           this.#measured(stats);
           this.connection = { phase: 'live' };
           return true;

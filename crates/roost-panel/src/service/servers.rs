@@ -44,6 +44,10 @@ pub async fn change(app: &App, actor: &Actor, server: &ServerRow, patch: &Server
         let is_other_kind = changed.runtime != server.runtime || moved_in.is_some();
         if is_other_kind {
             warnings = place::fits(app, &node, &changed).await?.1;
+        } else if changed.stop_timeout != server.stop_timeout {
+            // A node that is away takes the setting later.
+            let fits = place::fits(app, &node, &changed).await;
+            warnings = fits.map(|(_, warnings)| warnings).unwrap_or_default();
         }
         changed.node = Some(node.uuid);
         changed.node_row = Some(node);

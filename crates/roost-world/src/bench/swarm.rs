@@ -15,6 +15,9 @@ use std::{
 
 /// In front of each line in a classic frame.
 const PREFIX: &[u8] = b"{\"event\":\"console output\",\"args\":[\"L";
+/// The same before any line, and behind one.
+const OUTPUT: &[u8] = b"{\"event\":\"console output\",\"args\":[\"";
+const END: &[u8] = b"\"]}";
 /// The same before what `count` has the server say.
 const COUNTED: &[u8] = b"{\"event\":\"console output\",\"args\":[\"counted ";
 /// Every so many lines of a viewer, its latency is taken.
@@ -42,6 +45,8 @@ struct Viewer {
     next: Option<u64>,
     /// The server's own word on how many lines it has written.
     told: Option<u64>,
+    /// The beginning of a line of which the rest is still to come, with what stands before it in its frame.
+    broken: Option<Vec<u8>>,
 }
 
 /// The viewers.
@@ -123,6 +128,7 @@ impl Swarm {
             rest,
             next: None,
             told: None,
+            broken: None,
         });
         Ok(())
     }
@@ -295,6 +301,12 @@ fn frame(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
 }
 
 fn line(payload: &[u8], viewer: &mut Viewer, now: u64, seen: &mut Seen) {
+    if let Some(mut begun) = viewer.broken.take()
+        && let Some(rest) = payload.strip_prefix(OUTPUT)
+    {
+        begun.extend_from_slice(rest);
+        return line(&begun, viewer, now, seen);
+    }
     let Some(text) = payload.strip_prefix(PREFIX) else {
         if let Some(text) = payload.strip_prefix(COUNTED) {
             viewer.told = Some(digits(text).0);
@@ -302,6 +314,12 @@ fn line(payload: &[u8], viewer: &mut Viewer, now: u64, seen: &mut Seen) {
         return;
     };
     let (number, rest) = digits(text);
+    let (written, behind) = digits(rest.get(1..).unwrap_or_default());
+    // A program that waits in the middle of a line is shown what it has written of it: the rest is still to come.
+    if !(rest.starts_with(b" ") && behind.starts_with(b" ")) {
+        viewer.broken = payload.strip_suffix(END).map(<[u8]>::to_vec);
+        return;
+    }
     seen.lines += 1;
     match viewer.next {
         Some(next) if next != number => seen.faults += number.abs_diff(next).max(1),
@@ -309,7 +327,6 @@ fn line(payload: &[u8], viewer: &mut Viewer, now: u64, seen: &mut Seen) {
     }
     viewer.next = Some(number + 1);
     if number % SAMPLE == 0 {
-        let (written, _) = digits(&rest[1..]);
         seen.latency_us.push(now.saturating_sub(written) / 1000);
     }
 }

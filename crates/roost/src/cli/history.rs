@@ -10,7 +10,7 @@ use crate::{
 use roost_wire::{
     admin_api::{EraseRequest, Erased},
     clock::{Clock, SystemClock, rfc3339},
-    node_api::{JournalLine, JournalPage, SearchPage, Source},
+    node_api::{Gap, JournalLine, JournalPage, SearchPage, Source},
 };
 use serde_json::json;
 use std::{io::IsTerminal, time::Duration};
@@ -57,16 +57,22 @@ pub async fn logs(server: &str, lines: Option<u32>, follow: bool, cx: &Context) 
 }
 
 fn print(page: &JournalPage, cx: &Context) -> Result<(), Failure> {
-    if let Some(gap) = &page.gap
-        && !cx.out.json
-    {
+    if let Some(gap) = &page.gap {
         let count = gap
             .lines
             .map_or_else(|| "Lines".to_owned(), |n| format!("{n} lines"));
-        cx.out
-            .line(&format!("-- {count} are missing here ({}) --", gap.reason))?;
+        print_gap(gap, &format!("{count} are missing here ({})", gap.reason), cx)?;
     }
     page.data.iter().try_for_each(|line| print_line(line, cx))
+}
+
+/// What stands in the place of missing lines.
+fn print_gap(gap: &Gap, sentence: &str, cx: &Context) -> Result<(), Failure> {
+    if cx.out.json {
+        cx.out.line(&json!({"gap": gap}).to_string())
+    } else {
+        cx.out.line(&format!("-- {sentence} --"))
+    }
 }
 
 fn print_line(line: &JournalLine, cx: &Context) -> Result<(), Failure> {
@@ -137,10 +143,14 @@ pub async fn search(
             break;
         }
     }
-    if lines.is_none() && found.len() >= FOUND_MAX && !cx.out.json {
-        cx.out.line(&format!(
-            "-- Only the newest {FOUND_MAX} lines are shown: narrow it with --until --"
-        ))?;
+    if lines.is_none() && found.len() >= FOUND_MAX {
+        let gap = Gap {
+            lines: None,
+            reason: "most".to_owned(),
+            first: found.last().map_or(0, |line| line.seq),
+        };
+        let sentence = format!("Only the newest {FOUND_MAX} lines are shown: narrow it with --until");
+        print_gap(&gap, &sentence, cx)?;
     }
     found.iter().rev().try_for_each(|line| print_line(line, cx))
 }

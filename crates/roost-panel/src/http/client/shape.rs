@@ -9,7 +9,7 @@ use crate::{
 };
 use roost_wire::{
     clock::rfc3339,
-    node_api::ServerDetail,
+    node_api::{LastEnd, ServerDetail},
     permission::{ALLOCATION_READ, CATALOGUE, PermissionSet, STARTUP_READ},
     remote::Runtime,
 };
@@ -130,7 +130,16 @@ pub fn resources(row: &ServerRow, detail: &ServerDetail) -> Value {
                 "network_measured": stats.network_measured,
                 "uptime": stats.uptime,
             },
+            "last_end": detail.roost.as_ref().and_then(|roost| roost.last_end.as_ref()).map(last_end),
         },
+    })
+}
+
+/// How the last run ended, for who may see the figures: what the program wrote is the console's.
+fn last_end(end: &LastEnd) -> Value {
+    json!({
+        "time": end.time, "asked": end.asked, "text": end.text,
+        "exit_code": end.exit_code, "signal": end.signal, "oom_killed": end.oom_killed,
     })
 }
 

@@ -95,7 +95,7 @@ pub(super) async fn fits(app: &App, node: &NodeRow, server: &ServerRow) -> Resul
         ))
     })?;
     if system.roost.is_some() {
-        return Ok((target, Vec::new()));
+        return Ok((target, long_stop(server)));
     }
     if server.runtime == Runtime::Process {
         return Err(ServiceError::Invalid(format!(
@@ -110,6 +110,16 @@ pub(super) async fn fits(app: &App, node: &NodeRow, server: &ServerRow) -> Resul
         )));
     }
     Ok((target, done_otherwise(&node.name, server)))
+}
+
+/// A stop for which the unit of the documentation does not leave the time.
+fn long_stop(server: &ServerRow) -> Vec<String> {
+    let secs = server.stop_timeout;
+    let warning = format!(
+        "Its stop may take {secs} s: let TimeoutStopSec of Roost's unit be longer than that, or systemd ends it when the \
+         machine goes down."
+    );
+    (secs > STOP_TIMEOUT).then_some(warning).into_iter().collect()
 }
 
 /// What a daemon that is not Roost's does in another way than it was asked for.

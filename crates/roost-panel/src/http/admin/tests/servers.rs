@@ -51,6 +51,28 @@ on_both_databases! {
         assert_eq!(world.get("/api/admin/servers/nothing").cli().send().await.status, 404);
     }
 
+    async fn a_stop_for_which_the_machine_does_not_wait_is_warned_of(world: &World) {
+        let stub = StubNode::start().await;
+        stub.answers(|seen| match seen.path.as_str() {
+            "/api/system" => Answer::json(200, &system(true)),
+            path if path.starts_with("/api/servers/") => Answer::json(200, &detail("offline")),
+            _ => obedient(seen),
+        });
+        world.user("ada", true).await;
+        world.node("near", &stub).await;
+        let made = world.server("slow", json!({"command": ["x"], "stop_timeout": 601})).await;
+        assert!(made["warnings"][0].as_str().is_some_and(|text| text.contains("601 s") && text.contains("TimeoutStopSec")), "{made}");
+        let set = async |secs: u32| {
+            let patch = json!({"stop_timeout": secs});
+            world.call(Method::PATCH, "/api/admin/servers/slow").json(&patch).cli().send().await
+        };
+        assert_eq!(set(600).await.body["warnings"], json!([]));
+        assert_eq!(set(900).await.body["warnings"].as_array().map(Vec::len), Some(1));
+        // Nobody can be asked, and the setting is taken all the same.
+        stub.answers(|_| Answer::empty(500));
+        assert_eq!(set(1200).await.body["stop_timeout"], 1200);
+    }
+
     async fn wrong_settings_are_named(world: &World) {
         let stub = StubNode::start().await;
         world.user("ada", true).await;

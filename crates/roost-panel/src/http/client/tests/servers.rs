@@ -1,7 +1,7 @@
 //! Lists and figures in Pterodactyl's shapes.
 
 use crate::{
-    node_client::stub::Answer,
+    node_client::stub::{Answer, detail},
     testing::{on_both_databases, scene::Scene},
 };
 use serde_json::{Value, json};
@@ -82,6 +82,22 @@ on_both_databases! {
         tokio::time::sleep(std::time::Duration::from_millis(300)).await;
         assert_eq!(scene.get("sam", path).send().await.status, 504);
         assert_eq!(scene.get("eve", path).send().await.status, 404);
+    }
+
+    async fn how_the_last_run_ended_is_shown_without_what_it_wrote(world: &World) {
+        let scene = Scene::new(world).await;
+        scene.node.answers(|_| {
+            let mut detail = detail("offline");
+            detail["roost"] = json!({"last_end": {"time": "2026-01-02T03:04:05Z", "asked": false, "signal": 9, "oom_killed": true,
+                "text": "The server has ended: out of memory.", "lines": ["the password is swordfish"]}});
+            Answer::json(200, &detail)
+        });
+        scene.grant_sam(&["control.start"]).await;
+        let answer = scene.get("sam", "/api/client/servers/lobby/resources").send().await;
+        let end = json!({"time": "2026-01-02T03:04:05Z", "asked": false, "exit_code": null, "signal": 9, "oom_killed": true,
+            "text": "The server has ended: out of memory."});
+        assert_eq!(answer.body["attributes"]["last_end"], end);
+        assert!(!answer.text.contains("swordfish"));
     }
 
     async fn an_account_and_the_catalogue_have_their_shapes(world: &World) {
