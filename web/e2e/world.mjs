@@ -24,6 +24,7 @@ while IFS= read -r line; do
       printf '<img src=x onerror="document.title=String(1)"><script>document.title=2</script>\n'
       printf 'single\302\2332Jcharacters\302\235 0;owned\007\302\234\n'
       printf 'after\033c\033[!p the storm\n' ;;
+    crash) exit 3 ;;
     stop) exit 0 ;;
   esac
 done
@@ -43,7 +44,7 @@ export class World {
     world.api = context.request;
     const answer = await world.api.post('/api/auth/login', { data: { user, password }, headers: { origin: base } });
     if (!answer.ok()) throw new Failure(`${base} does not sign ${user} in: ${answer.status()} ${await answer.text()}`);
-    const settings = { command: ['/bin/sh', '-c', PROGRAM], stop: 'stop', stop_timeout: 10 };
+    const settings = { command: ['/bin/sh', '-c', PROGRAM], stop: 'stop', stop_timeout: 10, restart: 'never' };
     await world.call('post', '/api/admin/servers', { name: world.server, identifier: world.server, settings, start: true });
     await world.call('post', '/api/admin/servers', { name: 'A quiet server', identifier: world.other, settings });
     for (const guest of [world.watcher, world.pusher]) await world.call('post', '/api/admin/users', { name: guest.user, password: guest.password });

@@ -30,6 +30,29 @@ export const stories = {
     await viewer.becomes('running', 20);
   },
 
+  'an end that nobody asked for stands above the console': async (world) => {
+    await world.running();
+    const viewer = await world.viewer();
+    const { page } = viewer;
+    await viewer.openServer(world.server);
+    await viewer.becomes('running');
+    await page.fill('#command', 'crash');
+    await page.press('#command', 'Enter');
+    await viewer.becomes('offline');
+    const end = page.locator('.end');
+    await until('the end is named', async () => (await end.count()) === 1 && (await end.innerText()).includes('exit code 3'));
+    await page.reload();
+    await until('it is after a reload', async () => (await end.count()) === 1 && (await end.innerText()).includes('exit code 3'));
+    await viewer.power('start');
+    await viewer.becomes('running');
+    check((await end.count()) === 0, 'A running server is said to have ended.');
+    await viewer.power('stop');
+    await viewer.becomes('offline');
+    await page.waitForTimeout(2_000);
+    check((await end.count()) === 0, 'A stop is shown as if nobody had asked for it.');
+    await world.running();
+  },
+
   'kill asks first': async (world) => {
     await world.running();
     const viewer = await world.viewer();
