@@ -3,7 +3,7 @@
 use crate::Told;
 use anyhow::{Context, ensure};
 use roost_world::Roost;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 
 #[test]
 fn files_are_private() -> Told {

@@ -1,7 +1,7 @@
 //! The terminal client.
 
 use crate::Told;
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use roost_world::{Roost, roost::target_dir};
 use std::{
     process::Command,
