@@ -100,6 +100,16 @@ fn a_line_of_exactly_the_cap_is_one_piece_and_has_no_empty_rest() {
 }
 
 #[test]
+fn lines_of_up_to_64_kib_are_not_cut() {
+    let mut reader = Reader::new(SOFT_CAP);
+    let line = [b'x'; 65_536];
+    reader.feed(&line);
+    assert_eq!(reader.feed(b"\n"), [(line.to_vec(), false, false)]);
+    assert_eq!(reader.feed(&line), []);
+    assert_eq!(reader.feed(b"x"), [(line.to_vec(), false, true)]);
+}
+
+#[test]
 fn a_prompt_is_shown_without_its_unfinished_character_and_without_its_cr() {
     let mut reader = Reader::new(SOFT_CAP);
     reader.feed("name\u{20ac}".as_bytes().split_at(6).0);
