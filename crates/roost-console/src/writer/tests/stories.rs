@@ -184,6 +184,35 @@ fn a_full_disk_changes_nothing_and_the_same_bytes_work_once_there_is_room() {
 }
 
 #[test]
+fn nothing_is_written_behind_what_a_failed_write_left() {
+    let mut bench = Bench::new(LIMITS);
+    let opened = bench.writer().journal.salt();
+    bench.writer().journal.shared.dir.tape.set_left(Some(10));
+    bench.writer().notice(Source::Daemon, "unheard", 1).unwrap_err();
+    bench.writer().journal.shared.dir.tape.set_left(None);
+    bench.writer().notice(Source::Daemon, "one", 2).unwrap();
+    let first = bench.writer().journal.salt();
+    assert_ne!(first, opened, "an empty file is made anew, with another secret");
+    assert_eq!(bench.files().len(), 1);
+    bench.writer().notice(Source::Daemon, "two", 3).unwrap();
+    assert_eq!(bench.writer().journal.salt(), first, "without need none is");
+
+    bench.writer().journal.shared.dir.tape.set_left(Some(10));
+    bench.writer().notice(Source::Daemon, "unheard", 4).unwrap_err();
+    bench.writer().journal.shared.dir.tape.set_left(None);
+    bench.writer().notice(Source::Daemon, "three", 5).unwrap();
+    assert_eq!(bench.files().len(), 2, "one with lines is closed");
+    bench.kill_and_open(LIMITS);
+    assert_eq!(texts(&bench.history()), ["one", "two", "three"]);
+
+    let mut fresh = Bench::new(LIMITS);
+    let opened = fresh.writer().journal.salt();
+    assert_ne!(opened, first, "no two journals share a secret");
+    fresh.writer().notice(Source::Daemon, "one", 1).unwrap();
+    assert_eq!(fresh.writer().journal.salt(), opened);
+}
+
+#[test]
 fn files_are_the_owners_own_and_links_are_not_followed() {
     use std::os::unix::fs::{PermissionsExt, symlink};
     let bench = Bench::new(LIMITS);
