@@ -7,8 +7,7 @@
 //! (says `counted <number of the last line>`), `raw HEX`, `exit CODE`, `abort`, `spawn` (a child that outlives it), `grow MIB`, `stop`.
 
 use std::io::{BufRead, Write};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 struct Lines {
@@ -51,7 +50,7 @@ fn main() {
     let args: Vec<String> = std::env::args().collect();
     let option = |name: &str| args.iter().position(|a| a == name).and_then(|i| args.get(i + 1).cloned());
     let number = |name: &str, default: u64| option(name).and_then(|t| t.parse().ok()).unwrap_or(default);
-    let rate = Arc::new(AtomicU64::new(number("--rate", 0)));
+    let rate = Arc::new(Rate { lines: Mutex::new(number("--rate", 0)), news: Condvar::new() });
     let count = number("--count", u64::MAX);
     let lines = Arc::new(Mutex::new(Lines { next: 1, size: number("--size", 80) as usize }));
     if let Some(done) = option("--done") {
@@ -63,10 +62,12 @@ fn main() {
     let mut written = 0;
     let mut due = 0.0_f64;
     let mut last = Instant::now();
+    let mut rate_now = rate.get();
     loop {
-        std::thread::sleep(Duration::from_micros(900));
+        // No more often than lines are due: hundreds of these run beside what is measured.
+        rate_now = rate.wait(rate_now, due);
         let now = Instant::now();
-        due += now.duration_since(last).as_secs_f64() * rate.load(Ordering::Relaxed) as f64;
+        due += now.duration_since(last).as_secs_f64() * rate_now as f64;
         last = now;
         let whole = (due as u64).min(count - written);
         if whole > 0 {
@@ -79,7 +80,40 @@ fn main() {
     }
 }
 
-fn console(lines: &Mutex<Lines>, rate: &AtomicU64) {
+/// Lines a second, which the console can change.
+struct Rate {
+    lines: Mutex<u64>,
+    news: Condvar,
+}
+
+impl Rate {
+    fn get(&self) -> u64 {
+        *self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, rate: u64) {
+        *self.lines.lock().unwrap_or_else(PoisonError::into_inner) = rate;
+        self.news.notify_all();
+    }
+
+    /// Waits until a line is due, of which this part is there already, or the rate is not `was` any more. Gives the rate
+    /// that held meanwhile, so that time at rest is not made up for.
+    fn wait(&self, was: u64, part: f64) -> u64 {
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        if *lines != was {
+            return *lines;
+        }
+        let time = if was == 0 {
+            Duration::from_secs(3600)
+        } else {
+            Duration::from_secs_f64((1.0 - part).max(0.0) / was as f64).max(Duration::from_micros(900))
+        };
+        drop(self.news.wait_timeout_while(lines, time, |lines| *lines == was));
+        was
+    }
+}
+
+fn console(lines: &Mutex<Lines>, rate: &Rate) {
     let mut held: Vec<Vec<u8>> = Vec::new();
     for line in std::io::stdin().lock().lines() {
         let Ok(line) = line else { break };
@@ -91,7 +125,7 @@ fn console(lines: &Mutex<Lines>, rate: &AtomicU64) {
                     lines.write(n);
                 }
             }
-            "rate" => rate.store(rest.parse().unwrap_or(0), Ordering::Relaxed),
+            "rate" => rate.set(rest.parse().unwrap_or(0)),
             "count" => {
                 // Said under the lock: no line comes between the number and its saying.
                 if let Ok(lines) = lines.lock() {

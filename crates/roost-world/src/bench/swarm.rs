@@ -171,7 +171,10 @@ impl Swarm {
         let mut from = Vec::with_capacity(self.viewers.len());
         for viewer in &mut self.viewers {
             viewer.told = None;
-            from.push(viewer.next.context("a viewer has seen no line yet")?);
+            let next = viewer.next;
+            from.push(
+                next.with_context(|| format!("a viewer of server {} has seen no line yet", viewer.server))?,
+            );
         }
         self.read_while(time, &mut seen, |_, _| true)?;
         self.command("rate 0")?;

@@ -20,36 +20,36 @@ async fn main() -> anyhow::Result<()> {
         "{:<34} {:>9} {:>12} {:>9} {:>7} {:>10} {:>9}",
         "fan-out", "delivered", "CPU/delivery", "floor", "ratio", "median ms", "p99 ms"
     );
-    // `--reading`: that figure alone.
-    if std::env::args().any(|a| a == "--reading") {
-        return reading_alone(short, time).await;
-    }
-    // `--viewers N`: that row alone.
-    let only = std::env::args().skip_while(|a| a != "--viewers").nth(1);
+    // `--only NAME`: that figure alone; rows of the first table by their viewers, the others by the names below.
+    let only = std::env::args().skip_while(|a| a != "--only").nth(1);
+    let wanted = |name: &str| only.as_ref().is_none_or(|only| only == name);
     let mut wrong = Vec::new();
     for row in &fan_out::rows() {
-        if only.as_ref().is_none_or(|only| *only == row.viewers.to_string()) {
+        if wanted(&row.viewers.to_string()) {
             fan_out::run(row, time, &mut wrong).await?;
         }
     }
     println!();
-    if only.is_some() {
-        return complete(&wrong);
-    }
     let size = |full: usize, short_form: usize| if short { short_form } else { full };
-    scenes::many_viewers(size(10_000, 2_000), time, &mut wrong).await?;
-    scenes::many_servers(size(300, 60), time, &mut wrong).await?;
-    reading::beside(size(1 << 30, 128 << 20) as u64, time, &mut wrong).await?;
-    scenes::burst(if short { 100_000 } else { 200_000 }, &mut wrong).await?;
-    scenes::idle(if short { 400 } else { 1800 }).await?;
-    scenes::ready()?;
+    if wanted("viewers") {
+        scenes::many_viewers(size(10_000, 2_000), time, &mut wrong).await?;
+    }
+    if wanted("servers") {
+        scenes::many_servers(size(300, 60), time, &mut wrong).await?;
+    }
+    if wanted("reader") {
+        reading::beside(size(1 << 30, 128 << 20) as u64, time, &mut wrong).await?;
+    }
+    if wanted("burst") {
+        scenes::burst(size(200_000, 100_000) as u64, &mut wrong).await?;
+    }
+    if wanted("idle") {
+        scenes::idle(size(1800, 400)).await?;
+    }
+    if wanted("ready") {
+        scenes::ready()?;
+    }
     println!();
-    complete(&wrong)
-}
-
-async fn reading_alone(short: bool, time: Duration) -> anyhow::Result<()> {
-    let mut wrong = Vec::new();
-    reading::beside(if short { 128 << 20 } else { 1 << 30 }, time, &mut wrong).await?;
     complete(&wrong)
 }
 
