@@ -58,6 +58,8 @@ impl Bench {
 }
 
 fn seen(block: &Block) -> (Vec<u64>, u64) {
+    let read = (block.end_seq - block.first_seq) as usize * RECORD;
+    assert_eq!(block.buf.len(), read, "what is read is what is shown");
     let lines: Vec<_> = block.lines().map(|(meta, _)| meta.seq).collect();
     assert_eq!(lines.first(), Some(&block.first_seq));
     (lines, block.end_seq)
