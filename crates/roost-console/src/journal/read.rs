@@ -8,8 +8,8 @@ use crate::batch::{Batch, Style};
 use roost_wire::{clock::Millis, node_api::Source};
 use std::{io, sync::Arc};
 
-/// Bytes after which lines read back begin a new batch.
-const BATCH: usize = 64 * 1024;
+/// Bytes after which lines read back begin a new batch (64 KiB).
+const BATCH: usize = 65_536;
 
 /// Lines that follow each other without a gap.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ impl Shared {
         let mut out = Builder::new(style);
         let mut from = from;
         let mut segments = self.segments();
-        while from < limit && out.bytes < max_bytes {
+        while !(from..limit).is_empty() {
             let at = segments.partition_point(|s| s.end_seq() <= from);
             let Some(segment) = segments.get(at) else { break };
             if from < segment.first_seq() {

@@ -4,7 +4,13 @@
 //! only when a younger one is safe from a power cut, so that the stream's id and number always outlive it. What the
 //! ring still holds is not its business.
 
-use super::{DRAFT, Journal, Segment, index::Index, lock, recovery::step, segment};
+use super::{
+    DRAFT, Journal, Segment, Tried,
+    index::{Index, NEVER},
+    lock,
+    recovery::step,
+    segment,
+};
 use crate::Limits;
 use roost_wire::clock::{Millis, rfc3339};
 use segment::{Form, HEADER_LEN, Kind};
@@ -56,10 +62,10 @@ impl Journal {
             let segments = self.shared.segments();
             let Some(oldest) = segments.first() else { break };
             let is_active = segments.len() == 1;
-            let times = match self.shared.times(oldest) {
-                // It has just been compressed.
-                Err(_) if !self.shared.holds(oldest) => continue,
-                times => times?,
+            let times = match self.shared.tried(oldest, self.shared.times(oldest))? {
+                Tried::Done(times) => times,
+                Tried::Moved => continue,
+                Tried::Gone => NEVER,
             };
             let why = if self.shared.bytes() > limits.journal_bytes {
                 Why::Size

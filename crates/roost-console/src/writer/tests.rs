@@ -1,6 +1,7 @@
 //! Writer, journal and ring together: a bench with a kill switch and a reader that counts.
 
 mod compressed;
+mod damage;
 mod power;
 mod properties;
 mod retention;

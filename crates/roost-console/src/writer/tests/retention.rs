@@ -165,6 +165,22 @@ fn a_file_goes_only_when_a_younger_one_is_safe() {
 }
 
 #[test]
+fn a_file_that_somebody_removed_is_no_hindrance() {
+    let mut bench = filled(10, 3);
+    bench.kill_and_open(LIMITS);
+    std::fs::remove_file(&bench.files()[0]).unwrap();
+    assert_eq!(bench.enforce_limits(10), None);
+    let journal_bytes = bench.console.journal_bytes() - 1;
+    bench.writer().set_limits(Limits {
+        journal_bytes,
+        ..LIMITS
+    });
+    let said = bench.enforce_limits(10).unwrap();
+    assert!(said.contains("begins at line 4"), "{said}");
+    assert_eq!(bench.console.journal_bytes(), on_disk(&bench));
+}
+
+#[test]
 fn what_is_erased_frees_its_bytes_and_what_stays_is_found_at_once() {
     let mut bench = filled(10, 4);
     assert_eq!(bench.writer().erase_before(1).unwrap(), 0);

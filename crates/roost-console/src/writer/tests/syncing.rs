@@ -13,6 +13,10 @@ fn there_is_something_to_sync_after_opening_and_after_each_write() {
     assert!(bench.writer().needs_sync());
     bench.writer().sync().unwrap();
     assert!(!bench.writer().needs_sync());
+    bench.writer().begin_run(RUN, 2).unwrap();
+    bench.writer().sync().unwrap();
+    bench.writer().output(b"no end", 6, 2).unwrap();
+    assert!(!bench.writer().needs_sync(), "nothing was written");
     // Names alone are to be synced too.
     bench.writer().journal.segment_bytes = 1;
     bench.writer().notice(Source::Daemon, "two", 2).unwrap();
