@@ -245,3 +245,6 @@ impl Ring {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

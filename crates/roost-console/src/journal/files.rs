@@ -8,16 +8,10 @@
 pub(crate) mod tape;
 
 use rustix::fs::{AtFlags, Mode, OFlags};
-use std::{
-    ffi::OsString,
-    fs::File,
-    io,
-    os::fd::OwnedFd,
-    os::unix::{ffi::OsStringExt, fs::FileExt},
-    path::Path,
-};
+use std::{ffi::OsString, fs::File, io, os::fd::OwnedFd, os::unix::ffi::OsStringExt, path::Path};
 
 const FILE: OFlags = OFlags::CLOEXEC.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK);
+const NEW_FILE: OFlags = FILE.union(OFlags::RDWR).union(OFlags::CREATE).union(OFlags::EXCL);
 const DIR: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 /// An open directory.
@@ -41,7 +35,7 @@ impl Dir {
             Err(rustix::io::Errno::EXIST) => {}
             Err(e) => return Err(explain(path, "could not be made", &e.into())),
         }
-        let fd = rustix::fs::open(path, DIR | OFlags::NOFOLLOW, Mode::empty()).map_err(|e| match e {
+        let fd = rustix::fs::open(path, DIR.union(OFlags::NOFOLLOW), Mode::empty()).map_err(|e| match e {
             rustix::io::Errno::LOOP | rustix::io::Errno::NOTDIR => explain(
                 path,
                 "is a symbolic link or no directory: remove it, or choose another data directory",
@@ -71,8 +65,8 @@ impl Dir {
 
     /// Makes `name` (mode 0600), which must not exist.
     pub(crate) fn create(&self, name: &str) -> io::Result<LogFile> {
-        let flags = FILE | OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
-        let file = rustix::fs::openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR)?.into();
+        let mode = Mode::RUSR.union(Mode::WUSR);
+        let file = rustix::fs::openat(&self.fd, name, NEW_FILE, mode)?.into();
         #[cfg(test)]
         self.tape.note(tape::Op::Create(name.to_owned()));
         Ok(self.known(name, file))
@@ -93,7 +87,7 @@ impl Dir {
             let text = format!("{name} in the journal's directory is no plain file: remove it");
             io::Error::new(io::ErrorKind::InvalidInput, text)
         };
-        let file: File = match rustix::fs::openat(&self.fd, name, FILE | mode, Mode::empty()) {
+        let file: File = match rustix::fs::openat(&self.fd, name, FILE.union(mode), Mode::empty()) {
             Ok(fd) => fd.into(),
             Err(rustix::io::Errno::LOOP) => return Err(odd()),
             Err(e) => return Err(e.into()),
@@ -157,10 +151,15 @@ impl Dir {
     /// How many bytes are missing until `percent` of the disk are free.
     pub(crate) fn missing_free(&self, percent: u8) -> io::Result<u64> {
         let disk = rustix::fs::fstatvfs(&self.fd)?;
-        let wanted = u128::from(disk.f_blocks) * u128::from(percent.min(100)) / 100;
-        let missing = wanted.saturating_sub(u128::from(disk.f_bavail));
-        Ok(u64::try_from(missing * u128::from(disk.f_frsize)).unwrap_or(u64::MAX))
+        Ok(missing_of(disk.f_blocks, disk.f_bavail, disk.f_frsize, percent))
     }
+}
+
+/// The same for a disk of `blocks`, of which `free` are, each of `block` bytes.
+fn missing_of(blocks: u64, free: u64, block: u64, percent: u8) -> u64 {
+    let wanted = u128::from(blocks) * u128::from(percent.min(100)) / 100;
+    let missing = wanted.saturating_sub(u128::from(free));
+    u64::try_from(missing * u128::from(block)).unwrap_or(u64::MAX)
 }
 
 /// An open file.
@@ -177,18 +176,17 @@ impl LogFile {
         #[cfg(test)]
         return self.spool.write(&self.file, bytes, pos);
         #[cfg(not(test))]
-        self.file.write_all_at(bytes, pos)
+        std::os::unix::fs::FileExt::write_all_at(&self.file, bytes, pos)
     }
 
     /// As much as there is, up to the length of `bytes`.
     pub(crate) fn read_at(&self, bytes: &mut [u8], pos: u64) -> io::Result<usize> {
         let mut have = 0;
-        while have < bytes.len() {
-            match self.file.read_at(&mut bytes[have..], pos + have as u64) {
-                Ok(0) => break,
-                Ok(read) => have += read,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(e),
+        while !bytes[have..].is_empty() {
+            let (rest, from) = (&mut bytes[have..], pos + have as u64);
+            match rustix::io::retry_on_intr(|| rustix::io::pread(&self.file, &mut *rest, from))? {
+                0 => break,
+                read => have += read,
             }
         }
         Ok(have)
@@ -217,4 +215,40 @@ impl LogFile {
 /// The error with the path, which the kernel leaves out.
 fn explain(path: &Path, what: &str, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{} {what} ({error})", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_until_a_part_of_the_disk_is_free() {
+        assert_eq!(missing_of(1000, 150, 4096, 15), 0, "just enough");
+        assert_eq!(missing_of(1000, 149, 4096, 15), 4096);
+        assert_eq!(missing_of(1000, 0, 512, 100), 512_000);
+        assert_eq!(missing_of(1000, 0, 512, 255), 512_000, "all of it at most");
+        assert_eq!(missing_of(1000, 0, 512, 0), 0);
+        assert_eq!(missing_of(u64::MAX, 0, 4096, 100), u64::MAX, "and no overflow");
+    }
+
+    #[test]
+    fn a_read_gives_what_there_is_and_says_how_much() {
+        let home = tempfile::tempdir().unwrap();
+        let dir = Dir::open(&home.path().join("journal")).unwrap();
+        let file = dir.create("file").unwrap();
+        file.write_all_at(b"0123456789", 0).unwrap();
+        let mut bytes = [b'.'; 4];
+        assert_eq!(file.read_at(&mut bytes, 3).unwrap(), 4);
+        assert_eq!(&bytes, b"3456");
+        let mut bytes = [b'.'; 4];
+        assert_eq!(file.read_at(&mut bytes, 8).unwrap(), 2);
+        assert_eq!(&bytes, b"89..");
+        assert_eq!(file.read_at(&mut bytes, 10).unwrap(), 0);
+        assert_eq!(file.read_at(&mut [], 3).unwrap(), 0);
+        let errors = LogFile {
+            file: File::open(home.path()).unwrap(),
+            spool: dir.tape.spool("none"),
+        };
+        errors.read_at(&mut bytes, 0).unwrap_err();
+    }
 }

@@ -15,9 +15,10 @@ use std::{
 };
 use uuid::Uuid;
 
-/// A journal within its limits should be made of several segments, so that little goes at a time.
-pub(crate) const SEGMENT_MAX: u64 = 8 * 1024 * 1024;
-const SEGMENT_MIN: u64 = 64 * 1024;
+/// A journal within its limits should be made of several segments, so that little goes at a time (8 MiB at most,
+/// 64 KiB at least).
+pub(crate) const SEGMENT_MAX: u64 = 8_388_608;
+const SEGMENT_MIN: u64 = 65_536;
 
 /// Bytes after which a segment is closed.
 pub(crate) fn segment_bytes(limits: &Limits) -> u64 {
@@ -127,8 +128,9 @@ impl Journal {
         run: Option<(Uuid, u64)>,
         open: bool,
     ) -> io::Result<()> {
+        // Without a limit nothing is ever below it.
         let due = oldest_kept.saturating_add(limits.journal_age - limits.journal_age / 8);
-        if limits.journal_age > 0 && self.active.has_lines() && self.shared.times(&self.active)?.0 < due {
+        if self.active.has_lines() && self.shared.times(&self.active)?.0 < due {
             self.roll(run, open)?;
         }
         Ok(())
@@ -152,7 +154,8 @@ impl Journal {
         self.sync_all()?;
         let mut erased = 0;
         for segment in self.shared.segments().iter() {
-            if Arc::ptr_eq(segment, &self.active) || self.shared.times(segment)?.0 >= before {
+            // The active one too: it has just been closed if it held older ones.
+            if self.shared.times(segment)?.0 >= before {
                 continue;
             }
             let lines = self.shared.with_index(segment, |index| index.lines)?;

@@ -66,7 +66,7 @@ impl Header {
     pub(crate) fn encode(&self) -> [u8; HEADER_LEN] {
         let mut out = Vec::with_capacity(HEADER_LEN);
         let (run, offset) = self.run.unwrap_or((Uuid::nil(), 0));
-        let flags = if self.open { HEADER_OPEN } else { 0 } | if self.run.is_some() { HEADER_RUN } else { 0 };
+        let flags = flags([(self.open, HEADER_OPEN), (self.run.is_some(), HEADER_RUN)]);
         out.extend_from_slice(MAGIC);
         out.extend_from_slice(&[VERSION, self.form as u8, flags, 0]);
         out.extend_from_slice(&self.salt.to_le_bytes());
@@ -146,7 +146,7 @@ pub(crate) fn push_record(out: &mut Vec<u8>, salt: u32, meta: &Meta, data: &[u8]
         } => (
             1,
             source_code(source),
-            if continued { LINE_CONTINUED } else { 0 } | if open { LINE_OPEN } else { 0 },
+            flags([(continued, LINE_CONTINUED), (open, LINE_OPEN)]),
         ),
         Kind::Run => (2, 0, 0),
     };
@@ -233,6 +233,14 @@ pub(crate) fn run_of(record: &[u8]) -> Uuid {
 /// Bytes of the record at the start of `bytes`, which is known to be whole.
 pub(crate) fn len_of(bytes: &[u8]) -> usize {
     RECORD_LEN + u32_at(bytes, 4) as usize
+}
+
+/// The sum of those that are set; each is a bit of its own.
+fn flags(all: [(bool, u8); 2]) -> u8 {
+    all.into_iter()
+        .filter(|(is_set, _)| *is_set)
+        .map(|(_, bit)| bit)
+        .sum()
 }
 
 fn checksum(salt: u32, bytes: &[u8]) -> u32 {

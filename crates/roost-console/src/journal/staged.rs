@@ -100,9 +100,27 @@ impl Staged {
     /// The bytes and who they belong to.
     pub(crate) fn into_parts(mut self) -> (Vec<u8>, Vec<Group>) {
         // The ring counts bytes, not room: a chunk whose last line stays pending leaves much.
-        if self.buf.capacity() > self.buf.len() * 2 {
-            self.buf.shrink_to_fit();
-        }
+        self.buf.shrink_to(self.buf.len() * 2);
         (self.buf, self.groups)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_that_stayed_empty_is_given_back_but_for_a_little() {
+        let staged = |room: usize| {
+            let mut staged = Staged::new(0, 1, 0, 1, room);
+            staged.line(Source::Output, false, false, 0, &[b'x'; 1000]);
+            let len = staged.bytes().len();
+            let (buf, _) = staged.into_parts();
+            (buf.capacity(), len)
+        };
+        let (much, len) = staged(64 * 1024);
+        assert!((len..=2 * len).contains(&much), "{much} for {len}");
+        let (little, len) = staged(1500);
+        assert_eq!(little, len + 500, "not worth a copy");
     }
 }

@@ -41,6 +41,11 @@ impl Reader {
             .splitter
             .feed(chunk, |p| pieces.push((p.bytes.to_vec(), p.continued, p.open)));
         assert!(pieces.len() <= self.splitter.pieces_bound(chunk));
+        assert_eq!(
+            matches!(fed, Fed::Grown),
+            pieces.is_empty(),
+            "nothing is copied without need"
+        );
         self.splitter.commit(chunk, fed);
         self.take(pieces.clone());
         pieces
@@ -100,6 +105,16 @@ fn a_line_of_exactly_the_cap_is_one_piece_and_has_no_empty_rest() {
 }
 
 #[test]
+fn lines_of_up_to_64_kib_are_not_cut() {
+    let mut reader = Reader::new(SOFT_CAP);
+    let line = [b'x'; 65_536];
+    reader.feed(&line);
+    assert_eq!(reader.feed(b"\n"), [(line.to_vec(), false, false)]);
+    assert_eq!(reader.feed(&line), []);
+    assert_eq!(reader.feed(b"x"), [(line.to_vec(), false, true)]);
+}
+
+#[test]
 fn a_prompt_is_shown_without_its_unfinished_character_and_without_its_cr() {
     let mut reader = Reader::new(SOFT_CAP);
     reader.feed("name\u{20ac}".as_bytes().split_at(6).0);
@@ -110,6 +125,24 @@ fn a_prompt_is_shown_without_its_unfinished_character_and_without_its_cr() {
     assert_eq!(reader.flush(), None, "a CR may be half of a line end");
     reader.feed(b"\n");
     assert_eq!(reader.lines, ["name\u{20ac}> ".as_bytes()]);
+}
+
+#[test]
+fn a_cr_that_ended_nothing_is_text_like_any_other() {
+    let mut reader = Reader::new(SOFT_CAP);
+    reader.feed(b"1\r");
+    reader.feed(b"2\r");
+    assert_eq!(reader.flush().as_deref(), Some(&b"1\r2"[..]));
+}
+
+#[test]
+fn what_ends_no_line_asks_for_no_room() {
+    let mut splitter = Splitter::new(SOFT_CAP, false);
+    assert_eq!(splitter.pieces_bound(b"no end"), 0);
+    let fed = splitter.feed(b"no end", |_| {});
+    splitter.commit(b"no end", fed);
+    assert_eq!(splitter.pieces_bound(b" yet"), 0);
+    assert_eq!(splitter.pieces_bound(b"!\n\n"), 2);
 }
 
 #[test]

@@ -3,7 +3,9 @@
 mod compressed;
 mod power;
 mod properties;
+mod retention;
 mod stories;
+mod syncing;
 
 use super::*;
 use crate::{Cursor, Read};

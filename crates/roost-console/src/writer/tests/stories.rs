@@ -82,6 +82,45 @@ fn a_new_run_ends_the_line_of_the_old_one() {
 }
 
 #[test]
+fn where_a_stream_broke_off_it_goes_on_from_elsewhere() {
+    let mut bench = Bench::new(LIMITS);
+    bench.writer().begin_run(RUN, 1).unwrap();
+    let begun = "one\ntwo\u{20ac}".as_bytes();
+    bench.writer().output(&begun[..9], 9, 2).unwrap();
+    bench.writer().break_off(3).unwrap();
+    assert_eq!(
+        bench.writer().position().unwrap().offset,
+        7,
+        "the beginning of a character is forgotten"
+    );
+    bench
+        .writer()
+        .recovered("\u{20ac}!\nthree\n".as_bytes(), 4)
+        .unwrap();
+    assert_eq!(texts(&bench.history()), ["one", "two", "\u{20ac}!", "three"]);
+}
+
+#[test]
+fn history_is_read_in_the_encoding_that_is_set() {
+    let mut bench = Bench::new(LIMITS);
+    assert_eq!(bench.console.encoding(), Encoding::Utf8);
+    bench.console.set_encoding(Encoding::Windows1251);
+    assert_eq!(bench.console.encoding(), Encoding::Windows1251);
+    bench.writer().begin_run(RUN, 1).unwrap();
+    let raw = crate::encode(Encoding::Windows1251, "Старт\n").unwrap();
+    bench.writer().output(&raw, raw.len() as u64, 2).unwrap();
+    assert_eq!(texts(&bench.history()), ["Старт"]);
+    bench.kill_and_open(LIMITS);
+    assert_eq!(
+        texts(&bench.history()),
+        ["\u{fffd}".repeat(5)],
+        "read as something else"
+    );
+    bench.console.set_encoding(Encoding::Windows1251);
+    assert_eq!(texts(&bench.history()), ["Старт"]);
+}
+
+#[test]
 fn chunks_that_overlap_are_trimmed_and_a_jump_is_stated() {
     let mut bench = Bench::new(LIMITS);
     bench.writer().begin_run(RUN, 1).unwrap();
@@ -142,6 +181,35 @@ fn a_full_disk_changes_nothing_and_the_same_bytes_work_once_there_is_room() {
         texts(&bench.history()),
         ["first", "begun line", "second", "third"]
     );
+}
+
+#[test]
+fn nothing_is_written_behind_what_a_failed_write_left() {
+    let mut bench = Bench::new(LIMITS);
+    let opened = bench.writer().journal.salt();
+    bench.writer().journal.shared.dir.tape.set_left(Some(10));
+    bench.writer().notice(Source::Daemon, "unheard", 1).unwrap_err();
+    bench.writer().journal.shared.dir.tape.set_left(None);
+    bench.writer().notice(Source::Daemon, "one", 2).unwrap();
+    let first = bench.writer().journal.salt();
+    assert_ne!(first, opened, "an empty file is made anew, with another secret");
+    assert_eq!(bench.files().len(), 1);
+    bench.writer().notice(Source::Daemon, "two", 3).unwrap();
+    assert_eq!(bench.writer().journal.salt(), first, "without need none is");
+
+    bench.writer().journal.shared.dir.tape.set_left(Some(10));
+    bench.writer().notice(Source::Daemon, "unheard", 4).unwrap_err();
+    bench.writer().journal.shared.dir.tape.set_left(None);
+    bench.writer().notice(Source::Daemon, "three", 5).unwrap();
+    assert_eq!(bench.files().len(), 2, "one with lines is closed");
+    bench.kill_and_open(LIMITS);
+    assert_eq!(texts(&bench.history()), ["one", "two", "three"]);
+
+    let mut fresh = Bench::new(LIMITS);
+    let opened = fresh.writer().journal.salt();
+    assert_ne!(opened, first, "no two journals share a secret");
+    fresh.writer().notice(Source::Daemon, "one", 1).unwrap();
+    assert_eq!(fresh.writer().journal.salt(), opened);
 }
 
 #[test]
