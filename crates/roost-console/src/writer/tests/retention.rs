@@ -198,7 +198,13 @@ fn what_is_erased_frees_its_bytes_and_what_stays_is_found_at_once() {
         assert_eq!(lines.batches[0].first_seq(), seq);
         assert_eq!(bench.console.journal.seq_at(seq as i64).unwrap(), Some(seq));
     }
-    assert_eq!(held(&mut bench), [7, 8, 9, 10]);
+    assert_eq!(bench.writer().erase_before(9).unwrap(), 2);
+    assert_eq!(
+        bench.files().len(),
+        1,
+        "a file whose first line stays is not closed"
+    );
+    assert_eq!(held(&mut bench), [9, 10]);
 }
 
 #[test]
