@@ -104,6 +104,16 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What became of reading a segment's file.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Tried<T> {
+    Done(T),
+    /// Removed or compressed meanwhile: the list of segments is another one now.
+    Moved,
+    /// Nobody here removed it: a gap like any damage.
+    Gone,
+}
+
 /// What readers see.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -130,6 +140,16 @@ impl Shared {
 
     fn holds(&self, segment: &Arc<Segment>) -> bool {
         self.segments().iter().any(|s| Arc::ptr_eq(s, segment))
+    }
+
+    /// Says what a file that is not there any more means; other errors stay errors.
+    fn tried<T>(&self, segment: &Arc<Segment>, result: io::Result<T>) -> io::Result<Tried<T>> {
+        match result {
+            Ok(done) => Ok(Tried::Done(done)),
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+            Err(_) if self.holds(segment) => Ok(Tried::Gone),
+            Err(_) => Ok(Tried::Moved),
+        }
     }
 
     fn change_segments(&self, change: impl FnOnce(&mut Vec<Arc<Segment>>)) {

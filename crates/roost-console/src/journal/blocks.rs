@@ -3,7 +3,7 @@
 //! Stretches whose times are of no interest are not read. What is looked for is not its business.
 
 use super::{
-    Segment, Shared,
+    Segment, Shared, Tried,
     frames::Frame,
     index::Stretch,
     segment::{self, Kind, Meta, Parsed, RECORD_LEN},
@@ -32,8 +32,8 @@ impl Block {
     pub(crate) fn lines(&self) -> impl Iterator<Item = (Meta, Range<usize>)> {
         let (mut at, mut next) = (0, self.first_seq);
         std::iter::from_fn(move || {
-            while at < self.buf.len() {
-                match segment::parse(&self.buf[at..], self.salt) {
+            loop {
+                match segment::parse(self.buf.get(at..)?, self.salt) {
                     Parsed::Record(meta, len) if meta.seq >= next => {
                         let start = at;
                         at += len;
@@ -45,7 +45,6 @@ impl Block {
                     _ => at += 1,
                 }
             }
-            None
         })
     }
 }
@@ -88,12 +87,10 @@ impl Shared {
                 }
                 Some(first..last + 1)
             });
-            match found {
-                Ok(true) => return Ok(true),
-                // Removed or compressed meanwhile.
-                Err(e) if e.kind() == io::ErrorKind::NotFound && !self.holds(segment) => continue,
-                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-                Ok(false) | Err(_) => before = segment.first_seq(),
+            match self.tried(segment, found)? {
+                Tried::Done(true) => return Ok(true),
+                Tried::Moved => {}
+                Tried::Done(false) | Tried::Gone => before = segment.first_seq(),
             }
         }
     }
@@ -111,11 +108,10 @@ impl Shared {
                 let at = stretches.partition_point(|s| s.seq <= from).saturating_sub(1);
                 stretches.get(at).map(|_| at..at + 1)
             });
-            match found {
-                Ok(true) if block.end_seq > from => return Ok(true),
-                Err(e) if e.kind() == io::ErrorKind::NotFound && !self.holds(segment) => continue,
-                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-                Ok(_) | Err(_) => from = segment.end_seq(),
+            match self.tried(segment, found)? {
+                Tried::Done(true) => return Ok(true),
+                Tried::Moved => {}
+                Tried::Done(false) | Tried::Gone => from = segment.end_seq(),
             }
         }
     }
@@ -164,3 +160,6 @@ impl Shared {
         Ok(true)
     }
 }
+
+#[cfg(test)]
+mod tests;

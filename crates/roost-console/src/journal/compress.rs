@@ -55,8 +55,8 @@ impl CompressJob {
         dir.remove(DRAFT)?;
         let made = dir.create(DRAFT).and_then(|file| self.write(&file));
         match made {
-            Ok(Some(new)) if self.is_wanted() => self.put_in_place(&Arc::new(new)),
-            Ok(_) => dir.remove(DRAFT).map(|()| None),
+            Ok(Some(new)) => self.put_in_place(&Arc::new(new)),
+            Ok(None) => dir.remove(DRAFT).map(|()| None),
             Err(e) => {
                 dir.remove(DRAFT)?;
                 Err(e)
@@ -110,8 +110,12 @@ impl CompressJob {
         )))
     }
 
+    /// Gives the draft its name and its place, unless there is no need any more.
     fn put_in_place(&self, new: &Arc<Segment>) -> io::Result<Option<Compressed>> {
         let (dir, old) = (&self.shared.dir, &self.segment);
+        if !self.is_wanted() {
+            return dir.remove(DRAFT).map(|()| None);
+        }
         dir.rename(DRAFT, &new.name())?;
         if let Err(e) = dir.sync() {
             dir.remove(&new.name())?;
@@ -138,5 +142,37 @@ impl Journal {
             shared: Arc::clone(&self.shared),
             segment: Arc::clone(segment),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Limits;
+    use roost_wire::node_api::Source;
+
+    #[test]
+    fn what_went_while_it_was_compressed_gets_no_new_name() {
+        let home = tempfile::tempdir().unwrap();
+        let limits = Limits {
+            journal_bytes: 1 << 30,
+            journal_age: 10,
+            disk_free_percent: 0,
+            ring_bytes: 0,
+        };
+        let (mut writer, console, _) = crate::open(&home.path().join("journal"), "Roost", limits, 0).unwrap();
+        writer.make_small(64, 200);
+        for n in 0..6 {
+            writer.notice(Source::Daemon, "one of some lines", n).unwrap();
+        }
+        writer.sync().unwrap();
+        let job = writer.compress_job().unwrap();
+        let dir = &console.journal.dir;
+        let new = job.write(&dir.create(DRAFT).unwrap()).unwrap().unwrap();
+        writer.enforce_limits(100).unwrap();
+        let changes = dir.tape.len();
+        assert_eq!(job.put_in_place(&Arc::new(new)).unwrap(), None);
+        assert_eq!(dir.tape.len(), changes + 1, "the draft is removed, no more");
+        assert!(!dir.names().unwrap().iter().any(|name| name == DRAFT));
     }
 }

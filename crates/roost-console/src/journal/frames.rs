@@ -58,8 +58,9 @@ impl Frame {
         out: &mut Vec<u8>,
     ) -> io::Result<bool> {
         let mut bytes = vec![0; self.len as usize];
-        let read = file.read_at(&mut bytes, self.pos)?;
-        if read < bytes.len() || crc32fast::hash(&bytes) != self.crc {
+        // What is cut off stays zero: the checksum tells.
+        file.read_at(&mut bytes, self.pos)?;
+        if crc32fast::hash(&bytes) != self.crc {
             return Ok(false);
         }
         unpack(&bytes, self.plain_len as usize, decoder, out)
@@ -166,7 +167,9 @@ impl Table {
         let Some(entries_end) = len.checked_sub(TRAILER_LEN as u64) else {
             return Ok(None);
         };
-        if file.read_at(&mut trailer, entries_end)? < TRAILER_LEN || &trailer[16..] != MAGIC {
+        // As in a frame, what is cut off meanwhile shows in what is read.
+        file.read_at(&mut trailer, entries_end)?;
+        if &trailer[16..] != MAGIC {
             return Ok(None);
         }
         let entries = u64::from(segment::u32_at(&trailer, 8)) * ENTRY_LEN as u64;
@@ -174,9 +177,7 @@ impl Table {
             return Ok(None);
         };
         let mut bytes = vec![0; entries as usize];
-        if file.read_at(&mut bytes, frames_end)? < bytes.len() {
-            return Ok(None);
-        }
+        file.read_at(&mut bytes, frames_end)?;
         let mut hasher = crc32fast::Hasher::new();
         hasher.update(&bytes);
         hasher.update(&trailer[..12]);
@@ -277,4 +278,73 @@ fn metas(plain: &[u8], salt: u32) -> impl Iterator<Item = Meta> {
         }
         Parsed::Short | Parsed::Bad => None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::files::Dir;
+    use roost_wire::node_api::Source;
+
+    fn packed(plain: &[u8]) -> Vec<u8> {
+        zstd::bulk::compress(plain, 3).unwrap()
+    }
+
+    /// The record of a line.
+    fn record(seq: u64) -> Vec<u8> {
+        let kind = Kind::Line {
+            source: Source::Output,
+            continued: false,
+            open: false,
+        };
+        let meta = Meta {
+            kind,
+            seq,
+            time: seq as Millis,
+            offset: 0,
+        };
+        let mut out = Vec::new();
+        segment::push_record(&mut out, 7, &meta, b"some line");
+        out
+    }
+
+    fn file(bytes: &[u8]) -> (tempfile::TempDir, LogFile) {
+        let home = tempfile::tempdir().unwrap();
+        let file = Dir::open(&home.path().join("journal"))
+            .unwrap()
+            .create("file")
+            .unwrap();
+        file.write_all_at(bytes, HEADER_LEN as u64).unwrap();
+        (home, file)
+    }
+
+    #[test]
+    fn a_table_that_names_a_frame_longer_than_any_is_damaged() {
+        for (len, is_good) in [(FRAME_MAX, true), (FRAME_MAX + 1, false)] {
+            let mut table = Table::new(9);
+            table.push(b"frame", &vec![0; len], 7);
+            let (_home, file) = file(&[b"frame", &table.encode()[..]].concat());
+            assert_eq!(Table::read(&file).unwrap(), is_good.then_some(table));
+        }
+    }
+
+    #[test]
+    fn a_table_that_is_lost_is_made_of_the_frames_in_their_order() {
+        let plain: Vec<_> = [[1, 2], [3, 4], [5, 6]]
+            .map(|seqs| seqs.map(record).concat())
+            .into();
+        let frames: Vec<_> = plain.iter().map(|plain| packed(plain)).collect();
+        let mut table = Table::new(9);
+        for (frame, plain) in frames.iter().zip(&plain) {
+            table.push(frame, plain, 7);
+        }
+        let whole = file(&[&frames.concat()[..], b"no table"].concat());
+        assert_eq!(Table::rebuild(&whole.1, 7, 9).unwrap(), table);
+        // An old frame in a later place, a frame of somebody else's, and one that is cut.
+        let foreign = packed(b"a line that a program printed");
+        let damaged = [&frames.concat()[..], &frames[0], &foreign, &frames[2][..9]].concat();
+        let damaged = file(&damaged);
+        assert_eq!(Table::rebuild(&damaged.1, 7, 9).unwrap(), table);
+        assert_eq!(Table::rebuild(&damaged.1, 8, 9).unwrap().frames, []);
+    }
 }

@@ -3,13 +3,13 @@
 //! A reader holds nothing but the list that it took: a segment that is gone when it is opened was removed or compressed,
 //! and the new list is taken. What the reader has seen before, and the ring, are not its business.
 
-use super::{Segment, Shared, segment::Kind};
+use super::{Segment, Shared, Tried, segment::Kind};
 use crate::batch::{Batch, Style};
 use roost_wire::{clock::Millis, node_api::Source};
 use std::{io, sync::Arc};
 
-/// Bytes after which lines read back begin a new batch.
-const BATCH: usize = 64 * 1024;
+/// Bytes after which lines read back begin a new batch (64 KiB).
+const BATCH: usize = 65_536;
 
 /// Lines that follow each other without a gap.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ impl Shared {
         let mut out = Builder::new(style);
         let mut from = from;
         let mut segments = self.segments();
-        while from < limit && out.bytes < max_bytes {
+        while !(from..limit).is_empty() {
             let at = segments.partition_point(|s| s.end_seq() <= from);
             let Some(segment) = segments.get(at) else { break };
             if from < segment.first_seq() {
@@ -36,22 +36,13 @@ impl Shared {
                 from = segment.first_seq();
                 continue;
             }
-            match self.lines_of(segment, from, limit, max_bytes, &mut out) {
-                Ok(true) => break,
-                Ok(false) if out.is_empty() => from = segment.end_seq(),
-                Ok(false) if out.next == segment.end_seq() => from = out.next,
-                Ok(false) => break,
-                Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                    if self.holds(segment) {
-                        // Nobody here removed it: a gap like any damage.
-                        if !out.is_empty() {
-                            break;
-                        }
-                        from = segment.end_seq();
-                    }
-                    segments = self.segments();
-                }
-                Err(e) => return Err(e),
+            let taken = self.lines_of(segment, from, limit, max_bytes, &mut out);
+            match self.tried(segment, taken)? {
+                Tried::Moved => segments = self.segments(),
+                Tried::Done(true) => break,
+                Tried::Done(false) | Tried::Gone if out.is_empty() => from = segment.end_seq(),
+                Tried::Done(false) if out.next == segment.end_seq() => from = out.next,
+                Tried::Done(false) | Tried::Gone => break,
             }
         }
         let next = if out.is_empty() { limit } else { out.next };
@@ -103,14 +94,12 @@ impl Shared {
             let Some(segment) = segments.get(at) else {
                 return Ok(None);
             };
-            match self.seq_in(segment, time) {
-                Ok(None) => {}
-                // Removed or compressed meanwhile.
-                Err(e) if e.kind() == io::ErrorKind::NotFound && !self.holds(segment) => continue,
-                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-                found => return found,
+            let found = self.seq_in(segment, time);
+            match self.tried(segment, found)? {
+                Tried::Done(Some(seq)) => return Ok(Some(seq)),
+                Tried::Moved => {}
+                Tried::Done(None) | Tried::Gone => from = segment.first_seq() + 1,
             }
-            from = segment.first_seq() + 1;
         }
     }
 

@@ -4,7 +4,13 @@
 //! only when a younger one is safe from a power cut, so that the stream's id and number always outlive it. What the
 //! ring still holds is not its business.
 
-use super::{DRAFT, Journal, Segment, index::Index, lock, recovery::step, segment};
+use super::{
+    DRAFT, Journal, Segment, Tried,
+    index::{Index, NEVER},
+    lock,
+    recovery::step,
+    segment,
+};
 use crate::Limits;
 use roost_wire::clock::{Millis, rfc3339};
 use segment::{Form, HEADER_LEN, Kind};
@@ -15,9 +21,10 @@ use std::{
 };
 use uuid::Uuid;
 
-/// A journal within its limits should be made of several segments, so that little goes at a time.
-pub(crate) const SEGMENT_MAX: u64 = 8 * 1024 * 1024;
-const SEGMENT_MIN: u64 = 64 * 1024;
+/// A journal within its limits should be made of several segments, so that little goes at a time (8 MiB at most,
+/// 64 KiB at least).
+pub(crate) const SEGMENT_MAX: u64 = 8_388_608;
+const SEGMENT_MIN: u64 = 65_536;
 
 /// Bytes after which a segment is closed.
 pub(crate) fn segment_bytes(limits: &Limits) -> u64 {
@@ -55,10 +62,10 @@ impl Journal {
             let segments = self.shared.segments();
             let Some(oldest) = segments.first() else { break };
             let is_active = segments.len() == 1;
-            let times = match self.shared.times(oldest) {
-                // It has just been compressed.
-                Err(_) if !self.shared.holds(oldest) => continue,
-                times => times?,
+            let times = match self.shared.tried(oldest, self.shared.times(oldest))? {
+                Tried::Done(times) => times,
+                Tried::Moved => continue,
+                Tried::Gone => NEVER,
             };
             let why = if self.shared.bytes() > limits.journal_bytes {
                 Why::Size
@@ -127,8 +134,9 @@ impl Journal {
         run: Option<(Uuid, u64)>,
         open: bool,
     ) -> io::Result<()> {
+        // Without a limit nothing is ever below it.
         let due = oldest_kept.saturating_add(limits.journal_age - limits.journal_age / 8);
-        if limits.journal_age > 0 && self.active.has_lines() && self.shared.times(&self.active)?.0 < due {
+        if self.active.has_lines() && self.shared.times(&self.active)?.0 < due {
             self.roll(run, open)?;
         }
         Ok(())
@@ -152,7 +160,8 @@ impl Journal {
         self.sync_all()?;
         let mut erased = 0;
         for segment in self.shared.segments().iter() {
-            if Arc::ptr_eq(segment, &self.active) || self.shared.times(segment)?.0 >= before {
+            // The active one too: it has just been closed if it held older ones.
+            if self.shared.times(segment)?.0 >= before {
                 continue;
             }
             let lines = self.shared.with_index(segment, |index| index.lines)?;

@@ -108,7 +108,7 @@ impl Scanner {
                 self.at = 0;
                 let have = self.buf.len();
                 let from = self.base + have as u64;
-                let left = usize::try_from(*limit - from).unwrap_or(usize::MAX);
+                let left = usize::try_from(limit.saturating_sub(from)).unwrap_or(usize::MAX);
                 self.buf.resize(have + left.min(READ), 0);
                 let read = self.file.read_at(&mut self.buf[have..], from)?;
                 self.buf.truncate(have + read);

@@ -311,6 +311,72 @@ mod tests {
         let mut later = bytes;
         later[8] = 2;
         assert_eq!(Header::decode(&later), Err(BadHeader::Version(2)));
+        let mut unknown_form = bytes;
+        unknown_form[9] = 2;
+        assert_eq!(Header::decode(&unknown_form), Err(BadHeader::Version(1)));
+        for (open, run) in [(false, None), (true, None), (false, header.run)] {
+            let header = Header {
+                form: Form::Plain,
+                open,
+                run,
+                ..header
+            };
+            assert_eq!(Header::decode(&header.encode()), Ok(header));
+        }
+    }
+
+    fn record(kind: Kind, data: &[u8]) -> Vec<u8> {
+        let meta = Meta {
+            kind,
+            seq: 1,
+            time: 2,
+            offset: 3,
+        };
+        let mut bytes = Vec::new();
+        push_record(&mut bytes, 7, &meta, data);
+        bytes
+    }
+
+    const LINE: Kind = Kind::Line {
+        source: Source::Install,
+        continued: true,
+        open: true,
+    };
+
+    #[test]
+    fn what_can_be_no_record_is_known_before_it_is_all_there() {
+        let whole = record(LINE, b"");
+        assert!(matches!(parse(&whole, 7), Parsed::Record(_, RECORD_LEN)));
+        for (at, nonsense) in [(8, 0), (8, 3), (9, 3), (10, 4), (11, 1)] {
+            let mut bytes = whole.clone();
+            bytes[at] = nonsense;
+            assert_eq!(parse(&bytes[..=at], 7), Parsed::Bad, "{nonsense} at {at}");
+            assert_eq!(parse(&bytes[..at], 7), Parsed::Short);
+        }
+        let longest = record(LINE, &vec![b'x'; 128 * 1024]);
+        assert!(matches!(parse(&longest, 7), Parsed::Record(..)));
+        assert_eq!(parse(&longest[..8], 7), Parsed::Short);
+        let mut longer = longest;
+        longer[4] = 1;
+        assert_eq!(parse(&longer[..8], 7), Parsed::Bad);
+        assert_eq!(
+            parse(&longer[..7], 7),
+            Parsed::Short,
+            "its length is not all there"
+        );
+    }
+
+    #[test]
+    fn the_mark_of_a_run_holds_its_id_and_nothing_else() {
+        let run = Uuid::from_u128(9);
+        let bytes = record(Kind::Run, run.as_bytes());
+        let Parsed::Record(meta, len) = parse(&bytes, 7) else {
+            panic!("a whole record");
+        };
+        assert_eq!((meta.kind, len, run_of(&bytes)), (Kind::Run, bytes.len(), run));
+        for data in [&[1; 15][..], &[1; 17]] {
+            assert_eq!(parse(&record(Kind::Run, data), 7), Parsed::Bad);
+        }
     }
 
     proptest! {
@@ -319,9 +385,10 @@ mod tests {
             data in proptest::collection::vec(any::<u8>(), 0..100),
             (seq, time, offset) in any::<(u64, i64, u64)>(),
             (continued, open) in any::<(bool, bool)>(),
+            source in prop_oneof![Just(Source::Output), Just(Source::Daemon), Just(Source::Install)],
             salt in any::<u32>(),
         ) {
-            let kind = Kind::Line { source: Source::Install, continued, open };
+            let kind = Kind::Line { source, continued, open };
             let meta = Meta { kind, seq, time, offset };
             let mut bytes = Vec::new();
             push_record(&mut bytes, salt, &meta, &data);

@@ -1,9 +1,12 @@
 //! Writer, journal and ring together: a bench with a kill switch and a reader that counts.
 
 mod compressed;
+mod damage;
 mod power;
 mod properties;
+mod retention;
 mod stories;
+mod syncing;
 
 use super::*;
 use crate::{Cursor, Read};

@@ -55,13 +55,8 @@ pub fn step(power: Power, input: Input, rules: &Rules) -> (Power, Vec<Effect>) {
             }
         }
         Input::StopTyped => machine.stop_typed(),
-        Input::Suspend => {
-            machine.end_for_good(
-                StopReason::Suspended,
-                rules.stop_timeout_secs.min(SUSPEND_STOP_SECS),
-            );
-        }
-        Input::Down => machine.end_for_good(StopReason::Down, rules.stop_timeout_secs),
+        Input::Suspend => machine.end_for_good(StopReason::Suspended),
+        Input::Down => machine.end_for_good(StopReason::Down),
         Input::MachineDown => machine.machine_down(),
         Input::Launched { run, ready } => machine.launched(run, ready),
         Input::LaunchFailed { run, reason } => machine.launch_failed(run, &reason),

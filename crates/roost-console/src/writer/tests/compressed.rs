@@ -58,6 +58,33 @@ fn a_compressed_history_reads_as_before_and_takes_less() {
 }
 
 #[test]
+fn a_frame_holds_as_many_whole_records_as_fit() {
+    let mut bench = Bench::new(LIMITS);
+    bench.writer().journal.segment_bytes = 1000;
+    // Records of 50 bytes, of which four are just a frame, one of 300, and one of 64 KiB.
+    for n in 1..=10 {
+        bench.writer().notice(Source::Daemon, &"x".repeat(14), n).unwrap();
+    }
+    bench
+        .writer()
+        .notice(Source::Daemon, &"y".repeat(264), 11)
+        .unwrap();
+    bench.writer().notice(Source::Daemon, "z", 12).unwrap();
+    bench
+        .writer()
+        .notice(Source::Daemon, &"z".repeat(65_536), 13)
+        .unwrap();
+    bench.writer().notice(Source::Daemon, "behind", 14).unwrap();
+    let before = bench.history();
+    bench.compress();
+    let frames: Vec<_> = bench.first_table().frames.iter().map(|f| f.plain_len).collect();
+    assert_eq!(frames, [200, 200, 100, 300, 37, 65_572]);
+    assert_eq!(bench.history(), before);
+    bench.kill_and_open(LIMITS);
+    assert_eq!(bench.history(), before);
+}
+
+#[test]
 fn a_reader_goes_on_undisturbed_while_its_segment_is_compressed() {
     let mut bench = filled(300);
     let mut reader = Follower::new(bench.console.at(1));

@@ -321,6 +321,27 @@ fn erased_lines_are_neither_on_the_disk_nor_in_memory() {
 }
 
 #[test]
+fn lines_that_come_together_are_one_batch_of_each_source() {
+    let mut bench = Bench::new(LIMITS);
+    let mut cursor = bench.console.tail();
+    bench.writer().begin_run(RUN, 1).unwrap();
+    bench.writer().output(b"one\ntwo\nthree", 13, 2).unwrap();
+    bench.writer().hole(20, None, 3).unwrap();
+    let Read::Entries(entries) = bench.console.read(&mut cursor, 1 << 20) else {
+        panic!("three batches");
+    };
+    let batches = entries.iter().map(|entry| match entry {
+        Entry::Lines(batch) => (batch.source(), batch.lines().len()),
+        Entry::Event(_) => panic!("no event came"),
+    });
+    let batches: Vec<_> = batches.collect();
+    assert_eq!(
+        batches,
+        [(Source::Output, 2), (Source::Output, 1), (Source::Daemon, 1)]
+    );
+}
+
+#[test]
 fn an_event_keeps_its_place_among_the_lines() {
     let mut bench = Bench::new(LIMITS);
     let mut cursor = bench.console.tail();

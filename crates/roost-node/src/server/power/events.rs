@@ -1,8 +1,7 @@
 //! What happened to the program, the installer, the timers and the node.
 
 use super::{
-    AfterEnd, Effect, Exit, Follows, Machine, Phase, START_AGAIN_MS, SUSPEND_STOP_SECS, Saved, StopReason,
-    Stopping, texts,
+    AfterEnd, Effect, Exit, Follows, Machine, Phase, START_AGAIN_MS, Saved, StopReason, Stopping, texts,
 };
 use crate::server::handle::Refusal;
 use roost_wire::{
@@ -22,7 +21,7 @@ impl Machine<'_> {
                 if stopping.killed {
                     self.kill_live(run, stopping.why, stopping.then_start);
                 } else {
-                    self.stop(run, stopping.why, self.rules.stop_timeout_secs);
+                    self.stop(run, stopping.why);
                     if !stopping.then_start {
                         self.nothing_follows();
                     }
@@ -286,17 +285,14 @@ impl Machine<'_> {
                     (false, true) => StopReason::Asked(PowerAction::Restart),
                     (_, false) => StopReason::Asked(PowerAction::Stop),
                 };
-                self.stop(run, why, self.rules.stop_timeout_secs);
+                self.stop(run, why);
             }
             PowerState::Starting => self.up(run, ready),
             // Offline: the launch was under way when the node ended, before it could be written down.
             PowerState::Running | PowerState::Offline => self.go(Phase::Running { run }),
         }
         if self.rules.suspended {
-            self.end_for_good(
-                StopReason::Suspended,
-                self.rules.stop_timeout_secs.min(SUSPEND_STOP_SECS),
-            );
+            self.end_for_good(StopReason::Suspended);
         }
     }
 }

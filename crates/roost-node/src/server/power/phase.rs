@@ -111,7 +111,7 @@ impl Default for Phase {
 pub struct Saved {
     /// The word on the wire.
     pub state: PowerState,
-    /// A start was to follow.
+    /// A start was to follow; not after an installer: what it left half done must not be started.
     pub then_start: bool,
     /// The machine went down, or was lost: that start follows when it is up again.
     pub machine: bool,
@@ -174,7 +174,6 @@ impl Phase {
     fn saved(&self, history: History) -> Saved {
         let then_start = match self {
             Self::Offline { follows } => follows.is_some(),
-            Self::Installing { then_start } => *then_start,
             Self::Stopping(stopping) => stopping.then_start,
             _ => false,
         };

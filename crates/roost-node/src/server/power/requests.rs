@@ -1,7 +1,8 @@
 //! What somebody asked for: start, stop, restart, kill, and the ends that nobody can refuse.
 
 use super::{
-    Effect, Follows, KILL_AGAIN_SECS, KILL_WARNING_SECS, Machine, Phase, StopReason, Stopping, texts,
+    Effect, Follows, KILL_AGAIN_SECS, KILL_WARNING_SECS, Machine, Phase, SUSPEND_STOP_SECS, StopReason,
+    Stopping, texts,
 };
 use crate::server::handle::Refusal;
 use roost_wire::power::PowerAction;
@@ -37,14 +38,10 @@ impl Machine<'_> {
             (Phase::Launching { run, .. }, Stop) => self.call_off(run, StopReason::Asked(Stop)),
             (Phase::Starting { run } | Phase::Running { run }, Stop | Restart) => {
                 self.power.history.forget_restarts();
-                self.stop(run, StopReason::Asked(action), self.rules.stop_timeout_secs);
+                self.stop(run, StopReason::Asked(action));
             }
             (Phase::Stopping(stopping), Stop | Restart) if stopping.why == StopReason::Typed => {
-                self.stop(
-                    stopping.run,
-                    StopReason::Asked(action),
-                    self.rules.stop_timeout_secs,
-                );
+                self.stop(stopping.run, StopReason::Asked(action));
             }
             (Phase::Stopping(stopping), Start | Stop | Restart) => {
                 return Err(Refusal::Busy(match stopping.why {
@@ -104,7 +101,12 @@ impl Machine<'_> {
         self.effects.push(Effect::CancelLaunch { run });
     }
 
-    pub(super) fn stop(&mut self, run: Uuid, why: StopReason, secs: u64) {
+    pub(super) fn stop(&mut self, run: Uuid, why: StopReason) {
+        let own = self.rules.stop_timeout_secs;
+        let secs = match why {
+            StopReason::Suspended => own.min(SUSPEND_STOP_SECS),
+            _ => own,
+        };
         self.go(Phase::Stopping(Stopping {
             run,
             live: true,
@@ -134,7 +136,7 @@ impl Machine<'_> {
     }
 
     /// A stop that no other action can refuse, and after which nothing follows.
-    pub(super) fn end_for_good(&mut self, why: StopReason, secs: u64) {
+    pub(super) fn end_for_good(&mut self, why: StopReason) {
         match self.power.phase.clone() {
             Phase::Offline { .. } => self.power.phase = Phase::default(),
             Phase::Installing { .. } => {
@@ -144,9 +146,9 @@ impl Machine<'_> {
                 }
             }
             Phase::Launching { run, .. } => self.call_off(run, why),
-            Phase::Starting { run } | Phase::Running { run } => self.stop(run, why, secs),
+            Phase::Starting { run } | Phase::Running { run } => self.stop(run, why),
             Phase::Stopping(stopping) if stopping.why == StopReason::Typed => {
-                self.stop(stopping.run, why, secs);
+                self.stop(stopping.run, why);
             }
             Phase::Stopping(stopping) => {
                 self.power.phase = Phase::Stopping(Stopping {
@@ -168,12 +170,12 @@ impl Machine<'_> {
             }
             Phase::Launching { run, .. } => self.call_off(run, StopReason::Machine),
             Phase::Starting { run } | Phase::Running { run } => {
-                self.stop(run, StopReason::Machine, self.rules.stop_timeout_secs);
+                self.stop(run, StopReason::Machine);
             }
             // Whoever typed it wanted it off; but nothing ends it in time where the line did nothing.
             Phase::Stopping(stopping) if stopping.why == StopReason::Typed => {
                 let why = StopReason::Asked(PowerAction::Stop);
-                self.stop(stopping.run, why, self.rules.stop_timeout_secs);
+                self.stop(stopping.run, why);
             }
             Phase::Stopping(stopping) if stopping.then_start => {
                 self.power.phase = Phase::Stopping(Stopping {
