@@ -7,7 +7,7 @@
 //! (says `counted <number of the last line>`), `raw HEX`, `exit CODE`, `abort`, `spawn` (a child that outlives it), `grow MIB`, `stop`.
 
 use std::io::{BufRead, Write};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 struct Lines {
@@ -62,12 +62,17 @@ fn main() {
     let mut written = 0;
     let mut due = 0.0_f64;
     let mut last = Instant::now();
-    let mut rate_now = rate.get();
+    let mut was = *rate.lock();
     loop {
         // No more often than lines are due: hundreds of these run beside what is measured.
-        rate_now = rate.wait(rate_now, due);
+        let now_rate = rate.wait(was, due);
         let now = Instant::now();
-        due += now.duration_since(last).as_secs_f64() * rate_now as f64;
+        if *now_rate == was {
+            due += now.duration_since(last).as_secs_f64() * was as f64;
+        } else {
+            // A line that was on its way is not: nothing comes between `rate 0` and what is said next.
+            (was, due) = (*now_rate, 0.0);
+        }
         last = now;
         let whole = (due as u64).min(count - written);
         if whole > 0 {
@@ -87,29 +92,25 @@ struct Rate {
 }
 
 impl Rate {
-    fn get(&self) -> u64 {
-        *self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, u64> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn set(&self, rate: u64) {
-        *self.lines.lock().unwrap_or_else(PoisonError::into_inner) = rate;
+        *self.lock() = rate;
         self.news.notify_all();
     }
 
-    /// Waits until a line is due, of which this part is there already, or the rate is not `was` any more. Gives the rate
-    /// that held meanwhile, so that time at rest is not made up for.
-    fn wait(&self, was: u64, part: f64) -> u64 {
-        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        if *lines != was {
-            return *lines;
-        }
+    /// Waits until a line is due, of which this part is there already, or the rate is not `was` any more. It can't change
+    /// while what is given is held.
+    fn wait(&self, was: u64, part: f64) -> MutexGuard<'_, u64> {
         let time = if was == 0 {
             Duration::from_secs(3600)
         } else {
             Duration::from_secs_f64((1.0 - part).max(0.0) / was as f64).max(Duration::from_micros(900))
         };
-        drop(self.news.wait_timeout_while(lines, time, |lines| *lines == was));
-        was
+        let waited = self.news.wait_timeout_while(self.lock(), time, |lines| *lines == was);
+        waited.unwrap_or_else(PoisonError::into_inner).0
     }
 }
 

@@ -8,8 +8,8 @@ use crate::batch::{Batch, Style};
 use roost_wire::{clock::Millis, node_api::Source};
 use std::{io, sync::Arc};
 
-/// Bytes after which lines read back begin a new batch (64 KiB).
-const BATCH: usize = 65_536;
+/// Bytes after which lines read back begin a new batch: any number gives the same lines.
+const BATCH: usize = 64 << 10;
 
 /// Lines that follow each other without a gap.
 #[derive(Debug)]

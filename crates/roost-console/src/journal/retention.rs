@@ -21,10 +21,9 @@ use std::{
 };
 use uuid::Uuid;
 
-/// A journal within its limits should be made of several segments, so that little goes at a time (8 MiB at most,
-/// 64 KiB at least).
-pub(crate) const SEGMENT_MAX: u64 = 8_388_608;
-const SEGMENT_MIN: u64 = 65_536;
+/// A journal within its limits should be made of several segments, so that little goes at a time.
+pub(crate) const SEGMENT_MAX: u64 = 8 << 20;
+const SEGMENT_MIN: u64 = 64 << 10;
 
 /// Bytes after which a segment is closed.
 pub(crate) fn segment_bytes(limits: &Limits) -> u64 {
