@@ -8,6 +8,7 @@
 //! Listening is the binary's business: it serves [`Node::router`].
 
 mod layout;
+mod revoked;
 mod secrets;
 
 pub use layout::Layout;
@@ -112,6 +113,8 @@ struct Inner {
     deny: Arc<DenyList>,
     config_path: Option<PathBuf>,
     own_origin_ok: bool,
+    /// Set off once the panel was asked what it has revoked.
+    knows_revoked: CancellationToken,
     background: TaskTracker,
     /// Held as long as the node lives; closed in children.
     _lock: File,
@@ -189,9 +192,14 @@ impl Node {
             deny,
             config_path,
             own_origin_ok,
+            knows_revoked: CancellationToken::new(),
             background: TaskTracker::new(),
             _lock: lock,
         }));
+        node.in_background({
+            let node = node.clone();
+            async move { node.catch_up_on_revocations().await }
+        });
         node.0.servers.load().await.map_err(directory)?;
         node.in_background(activity::ship(
             node.0.context.recorder.clone(),

@@ -4,7 +4,10 @@
 //! mean, and what happens while the panel is away, is the callers' business.
 
 use crate::{node::Secrets, server::definition::Definition};
-use roost_wire::remote::{Activity, ActivityBatch, InstallResult, InstallScript, PageMeta};
+use roost_wire::{
+    node_api::DeauthorizeUser,
+    remote::{Activity, ActivityBatch, InstallResult, InstallScript, PageMeta, Revocations},
+};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::time::Duration;
@@ -61,7 +64,8 @@ impl PanelError {
         matches!(self, Self::Refused { status: 404, .. })
     }
 
-    fn is_passing(&self) -> bool {
+    /// Worth asking again.
+    pub fn is_passing(&self) -> bool {
         match self {
             Self::Away(_) => true,
             Self::Refused { status, .. } => *status >= 500,
@@ -147,6 +151,15 @@ impl Panel {
         let body = serde_json::to_value(result).unwrap_or_default();
         let path = format!("/servers/{uuid}/install");
         self.send_with_retries(|| self.post(&path, &body)).await.map(drop)
+    }
+
+    /// What of people's access has ended while this node was away. A panel that is not Roost's does not know the question.
+    pub async fn revocations(&self) -> Result<Vec<DeauthorizeUser>, PanelError> {
+        let url = format!("{}/revocations", self.base);
+        let body = self.send(self.http.get(&url)).await?;
+        let answer: Revocations =
+            serde_json::from_slice(&body).map_err(|e| PanelError::Nonsense(e.to_string()))?;
+        Ok(answer.data)
     }
 
     /// Nothing is being installed any more: the node has started anew.

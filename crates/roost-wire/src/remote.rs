@@ -430,6 +430,13 @@ fn text_map<'de, D: Deserializer<'de>>(d: D) -> Result<BTreeMap<String, String>,
         .collect())
 }
 
+/// The answer of `GET /api/remote/revocations`, Roost's own: access that ended while the node was away.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Revocations {
+    /// Each as the node is told it otherwise.
+    pub data: Vec<crate::node_api::DeauthorizeUser>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,6 +10,7 @@ use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 use tokio::{
@@ -23,6 +24,7 @@ pub struct Daemon {
     port: u16,
     config: PathBuf,
     child: Option<Child>,
+    log: Arc<Mutex<String>>,
 }
 
 /// Something else on the node's port; gone when dropped.
@@ -56,6 +58,7 @@ impl Daemon {
             port,
             config,
             child: None,
+            log: Arc::default(),
         };
         daemon.up()?;
         Ok(daemon)
@@ -69,9 +72,20 @@ impl Daemon {
             .arg(&self.config)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .context("starting roost daemon")?;
+        if let Some(stderr) = child.stderr.take() {
+            let log = Arc::clone(&self.log);
+            std::thread::spawn(move || {
+                for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                    if let Ok(mut log) = log.lock() {
+                        log.push_str(&line);
+                        log.push('\n');
+                    }
+                }
+            });
+        }
         let stdout = child.stdout.take().context("no stdout")?;
         self.child = Some(child);
         let (ready, is_ready) = std::sync::mpsc::channel();
@@ -86,6 +100,11 @@ impl Daemon {
             bail!("roost daemon is not ready after 20 s");
         }
         Ok(())
+    }
+
+    /// Everything that it has logged so far, in all its lives.
+    pub fn log(&self) -> String {
+        self.log.lock().map(|log| log.clone()).unwrap_or_default()
     }
 
     /// Its config.yml.

@@ -150,6 +150,7 @@ async fn check(
     if hidden {
         warn_once_of_proxy(peer);
     }
+    node.knows_revoked().await;
     let permit = admit(node, way.address, !hidden).await.map_err(|e| {
         node.shards()
             .record_refusal(server.uuid, way.address, &e.to_string());

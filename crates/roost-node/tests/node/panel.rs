@@ -26,6 +26,8 @@ pub struct Known {
     pub resets: usize,
     pub refuse_event: Option<String>,
     pub pages_asked: Vec<String>,
+    /// What it says was revoked; `None` for a panel that does not know the question.
+    pub revoked: Option<Value>,
 }
 
 /// The panel. `away` drops its listener; `back` listens again on the same port.
@@ -55,6 +57,7 @@ impl Panel {
             .route("/api/remote/servers/{uuid}", get(show))
             .route("/api/remote/servers/{uuid}/install", get(script).post(installed))
             .route("/api/remote/activity", post(activity))
+            .route("/api/remote/revocations", get(revocations))
             .with_state(Arc::clone(&self.known));
         self.task = Some(tokio::spawn(async move {
             axum::serve(listener, app).await.unwrap();
@@ -130,6 +133,13 @@ async fn show(
         .get(&uuid)
         .cloned()
         .map(Json)
+        .ok_or(StatusCode::NOT_FOUND)
+}
+
+async fn revocations(State(known): Shared) -> Result<Json<Value>, StatusCode> {
+    let revoked = known.lock().unwrap().revoked.clone();
+    revoked
+        .map(|data| Json(json!({"data": data})))
         .ok_or(StatusCode::NOT_FOUND)
 }
 

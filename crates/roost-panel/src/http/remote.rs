@@ -5,6 +5,7 @@
 
 mod activity;
 mod install;
+mod revocations;
 mod servers;
 mod state;
 
@@ -36,6 +37,7 @@ pub fn routes() -> Router<App> {
     Router::new()
         .route("/api/remote/servers", get(servers::list))
         .route("/api/remote/servers/reset", post(servers::reset))
+        .route("/api/remote/revocations", get(revocations::missed))
         .route(server, get(servers::show))
         .route(&of("install"), get(install::script).post(install::result))
         .route(&of("container/status"), post(state::changed))

@@ -21,6 +21,7 @@ use crate::{
 };
 use roost_wire::{
     clock::Millis,
+    node_api::DeauthorizeUser,
     token::{LEEWAY_SECS, LIFETIME_SECS},
 };
 use std::{
@@ -81,6 +82,15 @@ pub async fn queue(app: &App, tx: &mut Tx, user: Uuid, scope: Scope<'_>) -> Resu
     Ok(())
 }
 
+/// What a node that comes back has missed. It is told all the same, until it confirms.
+pub async fn missed_by(app: &App, node: Uuid) -> Result<Vec<DeauthorizeUser>> {
+    let rows = app.store.revocations_of(node, ROWS).await?;
+    Ok(rows
+        .iter()
+        .map(|row| app.revocations.order(row, app.now()))
+        .collect())
+}
+
 /// Wakes the task that tells the nodes.
 #[derive(Debug, Default)]
 pub struct Revocations {
@@ -94,6 +104,16 @@ impl Revocations {
     pub fn wake(&self, now: Millis) {
         self.committed.fetch_max(now, Ordering::Relaxed);
         self.due.notify_one();
+    }
+
+    /// A row as Roost's node is told it.
+    fn order(&self, row: &RevocationRow, now: Millis) -> DeauthorizeUser {
+        DeauthorizeUser {
+            user: row.user_uuid,
+            servers: row.server().into_iter().collect(),
+            credential: row.credential.clone(),
+            issued_until: Some(self.issued_until(row, now)),
+        }
     }
 
     /// Up to when the tokens are concerned: to the commit, so that whoever is given a token after the answer gets a good

@@ -58,6 +58,19 @@ impl Store {
         )
     }
 
+    /// What a node has not been told yet, oldest first.
+    pub async fn revocations_of(&self, node: Uuid, most: i64) -> Result<Vec<RevocationRow>> {
+        rows!(
+            fetch_all,
+            RevocationRow,
+            &self.db,
+            "SELECT id, node_uuid, user_uuid, server_uuid, credential, created_at, attempts FROM revocations \
+             WHERE node_uuid = $1 ORDER BY id LIMIT $2",
+            node.to_string(),
+            most
+        )
+    }
+
     /// When the next row's time comes, if there is one.
     pub async fn next_revocation(&self) -> Result<Option<i64>> {
         let (next,): (Option<i64>,) = rows!(

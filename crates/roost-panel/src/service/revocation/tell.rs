@@ -56,12 +56,7 @@ impl Listener {
     /// Says it.
     pub(super) async fn tell(&self, app: &App, row: &RevocationRow) -> Result<(), NotTold> {
         if self.is_roost {
-            let request = DeauthorizeUser {
-                user: row.user_uuid,
-                servers: row.server().into_iter().collect(),
-                credential: row.credential.clone(),
-                issued_until: Some(app.revocations.issued_until(row, app.now())),
-            };
+            let request = app.revocations.order(row, app.now());
             return Ok(app.node_client.deauthorize_user(&self.target, &request).await?);
         }
         let servers = match row.server() {
