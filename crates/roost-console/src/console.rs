@@ -12,7 +12,10 @@ use crate::{
 use roost_wire::{clock::Millis, encoding::Encoding};
 use std::{
     io,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 use uuid::Uuid;
 
@@ -22,6 +25,15 @@ pub struct Console {
     pub(crate) ring: Ring,
     pub(crate) journal: Arc<Shared>,
     pub(crate) style: RwLock<Style>,
+    pub(crate) run_first_seq: AtomicU64,
+    pub(crate) lost: Lost,
+}
+
+/// Output that never became lines, since the start.
+#[derive(Debug, Default)]
+pub(crate) struct Lost {
+    pub(crate) lines: AtomicU64,
+    pub(crate) bytes: AtomicU64,
 }
 
 /// Lines that are gone.
@@ -49,6 +61,18 @@ impl Console {
     /// The number that the next line will get; `next_seq() - 1` lines were ever written.
     pub fn next_seq(&self) -> u64 {
         self.ring.next_seq()
+    }
+
+    /// The first line of the current or last run; after opening, the first of its lines in the last segment.
+    pub fn run_first_seq(&self) -> u64 {
+        self.run_first_seq.load(Ordering::Relaxed)
+    }
+
+    /// Lines (as far as their number is known) and bytes of output that never came here, since the start. A line of the
+    /// daemon stands in the place of each such hole.
+    pub fn lost(&self) -> (u64, u64) {
+        let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        (of(&self.lost.lines), of(&self.lost.bytes))
     }
 
     /// The oldest number that is still held (`next_seq` if none).

@@ -6,7 +6,7 @@
 use crate::{
     Limits, Position, Recovery,
     batch::{Batch, Style},
-    console::Console,
+    console::{Console, Lost},
     journal::{self, Journal, compress::CompressJob, staged::Staged, sync::SyncJob},
     ring::{Entry, Event, Ring},
     split::{SOFT_CAP, Splitter},
@@ -16,7 +16,7 @@ use roost_wire::{clock::Millis, encoding::Encoding, node_api::Source};
 use std::{
     io,
     path::Path,
-    sync::{Arc, RwLock},
+    sync::{Arc, RwLock, atomic::Ordering},
 };
 use uuid::Uuid;
 
@@ -29,7 +29,6 @@ pub struct Writer {
     journal: Journal,
     splitter: Splitter,
     run: Option<Uuid>,
-    run_first_seq: u64,
     /// Bytes of the run's stream that were taken: journaled, or pending in the splitter.
     received: u64,
     limits: Limits,
@@ -51,11 +50,12 @@ pub(crate) fn open(
             app: app.into(),
             encoding: Encoding::Utf8,
         }),
+        run_first_seq: opened.run_first_seq.into(),
+        lost: Lost::default(),
     });
     let mut writer = Writer {
         splitter: Splitter::new(SOFT_CAP, opened.open),
         run: opened.run.map(|(run, _)| run),
-        run_first_seq: opened.run_first_seq,
         received: opened.run.map_or(0, |(_, offset)| offset),
         journal,
         limits,
@@ -86,7 +86,9 @@ impl Writer {
         self.publish(staged)?;
         self.splitter.reset();
         self.run = Some(run);
-        self.run_first_seq = self.journal.next_seq();
+        self.console
+            .run_first_seq
+            .store(self.journal.next_seq(), Ordering::Relaxed);
         self.received = offset;
         Ok(())
     }
@@ -111,7 +113,7 @@ impl Writer {
 
     /// The first line of the current run; after opening, the first of its lines in the last segment.
     pub fn run_first_seq(&self) -> u64 {
-        self.run_first_seq
+        self.console.run_first_seq()
     }
 
     /// Where to resume the keeper's stream: everything before is in the journal, and may be forgotten by the keeper.
@@ -217,6 +219,9 @@ impl Writer {
         self.publish(staged)?;
         self.splitter.reset();
         self.received = self.received.max(to_offset);
+        let lost = &self.console.lost;
+        lost.bytes.fetch_add(bytes, Ordering::Relaxed);
+        lost.lines.fetch_add(lines.unwrap_or(0), Ordering::Relaxed);
         Ok(())
     }
 

@@ -37,7 +37,9 @@ impl Node {
     pub fn metrics(&self) -> String {
         let mut text = Text::default();
         self.servers_to(&mut text);
+        self.lost_to(&mut text);
         self.sockets_to(&mut text);
+        self.work_to(&mut text);
         text.one(
             "roost_audit_queue_bytes",
             "gauge",
@@ -82,6 +84,44 @@ impl Node {
         }
     }
 
+    fn lost_to(&self, text: &mut Text) {
+        let servers = self.servers().all();
+        for (name, help, of) in [
+            (
+                "roost_server_lost_lines_total",
+                "Lines of output that never came to the journal, where their number is known.",
+                (|(lines, _)| lines) as fn((u64, u64)) -> u64,
+            ),
+            (
+                "roost_server_lost_bytes_total",
+                "Bytes of output that never came to the journal.",
+                |(_, bytes)| bytes,
+            ),
+        ] {
+            text.head(name, "counter", help);
+            for server in &servers {
+                text.value(name, &label(server.uuid), of(server.console.lost()));
+            }
+        }
+    }
+
+    fn work_to(&self, text: &mut Text) {
+        let name = "roost_runtime_errors_total";
+        text.head(
+            name,
+            "counter",
+            "What went wrong between the node and its servers' programs, by kind.",
+        );
+        for (kind, count) in self.failures().all() {
+            text.value(name, &format!("{{kind=\"{kind}\"}}"), count);
+        }
+        let name = "roost_queue_depth";
+        text.head(name, "gauge", "Work that waits for a thread, by queue.");
+        for (queue, depth) in self.shards().queues() {
+            text.value(name, &format!("{{queue=\"{queue}\"}}"), depth);
+        }
+    }
+
     fn sockets_to(&self, text: &mut Text) {
         let counts = self.shards().counts();
         text.one(
@@ -116,6 +156,7 @@ impl Node {
                 "Lines that viewers were told to be missing.",
                 counts.missed,
             ),
+            ("roost_gaps_total", "Gaps that viewers were told of.", counts.gaps),
             (
                 "roost_sockets_refused_total",
                 "Refused tokens and sockets.",

@@ -26,6 +26,7 @@ use crate::{
         context::{Context, WALKS},
         handle::{Down, Request},
         registry::Registry,
+        runtimes::Failures,
     },
     socket::{Filter, Settings, Setup, Shards, ViewThrottle},
 };
@@ -213,6 +214,11 @@ impl Node {
     /// The HTTP API.
     pub fn router(&self) -> axum::Router {
         crate::http::router(self.clone())
+    }
+
+    /// What went wrong with servers' programs.
+    pub(crate) fn failures(&self) -> &Failures {
+        self.0.context.runtimes.failures()
     }
 
     /// All servers.

@@ -88,6 +88,16 @@ impl Searches {
         Ok(())
     }
 
+    /// How many jobs wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.room
+            .queue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .jobs
+            .len()
+    }
+
     /// Drops what waits and ends the threads, after the step that they are at.
     pub(crate) fn end(&self) {
         let mut queue = self.room.queue.lock().unwrap_or_else(PoisonError::into_inner);

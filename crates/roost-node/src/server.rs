@@ -15,7 +15,7 @@ mod figures;
 pub mod handle;
 pub mod power;
 pub mod registry;
-mod runtimes;
+pub(crate) mod runtimes;
 mod saved;
 pub mod stop;
 

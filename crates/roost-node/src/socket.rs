@@ -151,6 +151,7 @@ struct Counters {
     deliveries: AtomicU64,
     slow: AtomicU64,
     missed: AtomicU64,
+    gaps: AtomicU64,
     throttled: AtomicU64,
     refused: AtomicU64,
     closed: AtomicU64,
@@ -182,6 +183,8 @@ pub struct Counts {
     pub slow: u64,
     /// Lines that viewers were told to be missing.
     pub missed: u64,
+    /// Gaps that viewers were told of.
+    pub gaps: u64,
     /// Lines that a view throttle left out.
     pub throttled: u64,
     /// Refused tokens and sockets.
@@ -355,6 +358,7 @@ impl Shards {
             deliveries: of(&counters.deliveries),
             slow: of(&counters.slow),
             missed: of(&counters.missed),
+            gaps: of(&counters.gaps),
             throttled: of(&counters.throttled),
             refused: of(&counters.refused),
             closed: of(&counters.closed),
@@ -373,6 +377,15 @@ impl Shards {
     pub fn refusals(&self) -> [(Code, u64); Code::ALL.len()] {
         let refused = &self.0.hub.counters.refused_by;
         std::array::from_fn(|at| (Code::ALL[at], refused[at].load(Ordering::Relaxed)))
+    }
+
+    /// How much work waits for a thread, by the queue's name.
+    pub fn queues(&self) -> [(&'static str, usize); 2] {
+        let hub = &self.0.hub;
+        [
+            ("history", hub.history.waiting()),
+            ("search", hub.searches.waiting()),
+        ]
     }
 
     /// How long flushes took.

@@ -297,7 +297,7 @@ impl ConsoleLimits {
                 .map(|(name, _)| name.as_str())
                 .collect();
             format!(
-                "`{text}` is no limit, write NAME=NUMBER, the number above 0, with one of {}",
+                "`{text}` is no limit, write NAME=NUMBER, the number from 1 to 4294967295 (255 for refused_tokens), with one of {}",
                 names.join(", ")
             )
         };

@@ -36,7 +36,10 @@ impl Node {
             }
         }
         if !orders.is_empty() {
-            tracing::info!(count = orders.len(), "took over what the panel had revoked meanwhile");
+            tracing::info!(
+                count = orders.len(),
+                "took over what the panel had revoked meanwhile"
+            );
         }
     }
 

@@ -19,7 +19,10 @@ use roost_wire::{
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 use tokio_util::sync::CancellationToken;
@@ -70,6 +73,37 @@ pub struct Runtimes {
     allowed_mounts: Vec<String>,
     /// What living programs were started with: a container whose stream broke is attached again by it.
     launches: Mutex<BTreeMap<Uuid, Launch>>,
+    failures: Failures,
+}
+
+/// What can go wrong with a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// It could not be started.
+    Start,
+    /// Its keeper went away.
+    Keeper,
+    /// The engine does not say how its container is, or does not give its stream.
+    Engine,
+    /// Its output can't be written to the journal.
+    Journal,
+}
+
+/// How often each went wrong, since the start.
+#[derive(Debug, Default)]
+pub struct Failures([AtomicU64; 4]);
+
+impl Failures {
+    /// Once more.
+    pub(super) fn count(&self, what: Failure) {
+        self.0[what as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// All of them, by name.
+    pub fn all(&self) -> [(&'static str, u64); 4] {
+        let names = ["start", "keeper", "engine", "journal"];
+        std::array::from_fn(|at| (names[at], self.0[at].load(Ordering::Relaxed)))
+    }
 }
 
 impl Runtimes {
@@ -98,7 +132,13 @@ impl Runtimes {
             docker: config.docker.clone(),
             allowed_mounts: config.allowed_mounts.clone(),
             launches: Mutex::default(),
+            failures: Failures::default(),
         })
+    }
+
+    /// What went wrong so far.
+    pub(crate) const fn failures(&self) -> &Failures {
+        &self.failures
     }
 
     fn remember(&self, launch: &Launch) {
@@ -217,6 +257,7 @@ impl Runtimes {
                 Ok(found) => return found,
                 Err(StartError(reason)) if !told => {
                     told = true;
+                    self.failures.count(Failure::Engine);
                     tracing::warn!(server = %launch.uuid, reason, "whether this server's container lives can't be told; asking again");
                 }
                 Err(_) => {}
@@ -305,6 +346,7 @@ impl Runtimes {
                 Ok(None) => {}
                 Err(StartError(reason)) => {
                     if !std::mem::replace(&mut told, true) {
+                        self.failures.count(Failure::Engine);
                         tracing::error!(%server, %run, reason, "a living container's stream could not be attached again; trying on");
                         say(
                             Source::Daemon,

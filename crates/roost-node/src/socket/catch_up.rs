@@ -220,6 +220,7 @@ impl Shard {
         why: Reason,
         sentence: &str,
     ) -> Result<(), Ended> {
+        self.hub.counters.gaps.fetch_add(1, Ordering::Relaxed);
         if !viewer.is_v1 {
             return self.tell(viewer, sentence);
         }

@@ -95,6 +95,16 @@ impl HistoryPool {
         }
     }
 
+    /// How many jobs wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.room
+            .queue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .jobs
+            .len()
+    }
+
     /// Drops what is waiting and ends the threads, after what they are at.
     pub(super) fn end(&self) {
         let mut queue = self.room.queue.lock().unwrap_or_else(PoisonError::into_inner);

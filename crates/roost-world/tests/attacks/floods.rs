@@ -83,6 +83,12 @@ async fn row_3_a_flood_of_messages_is_told_and_then_closed() -> Told {
     let scene = scene().await?;
     let mut flood = Viewer::join(&scene.admin, "target").await?;
     flood.send("send command", &["say first"]).await?;
+    for _ in 0..200 {
+        flood.send("send stats", &[]).await?;
+    }
+    flood
+        .wait_for("daemon message", |text| text.contains("at most 20 a second"))
+        .await?;
     // The sending may fail: the socket is closed meanwhile.
     for _ in 0..2_000 {
         if flood.send("send stats", &[]).await.is_err() {

@@ -16,9 +16,9 @@
 //! | 12 | one command that is two | `row_12_*` | `roost-wire/src/id.rs`, `requests.rs` |
 //! | 13 | hostile output | `row_13_*` | `ansi.rs`, `web/src/lib/terminal/*.test.ts` |
 //! | 18 | unknown or foreign servers | `row_18_*`, `access.rs` | |
-//! | 20 | files at rest | `row_20_*`, `cli.rs: files_are_private` | `files_are_the_owners_own_and_links_are_not_followed` |
+//! | 20 | files at rest | `row_20_*`, `cli/rest.rs: files_are_private` | `files_are_the_owners_own_and_links_are_not_followed` |
 //! | 21 | secrets in logs | `row_21_*` | `the_token_leaves_the_address_before_anything_logs_it` |
-//! | 24 | a server that takes the machine | `row_24_*` | `runtime/cgroup/tests.rs`, `keeper/src/tests/ends.rs`, retention in `writer/tests` |
+//! | 24 | a server that takes the machine | `docker/container.rs` | `runtime/cgroup/tests.rs`, `keeper/src/tests/ends.rs`, retention in `writer/tests` |
 //!
 //! "A panic ends one socket only" needs a panic to be made: `socket/tests/ends.rs: a_panic_ends_one_socket_only`.
 

@@ -3,7 +3,7 @@
 use crate::Told;
 use anyhow::{Context, ensure};
 use roost_world::{
-    Roost,
+    Roost, Viewer,
     chatter::{assert_each_once, numbers},
     follower::follow,
     http::Person,
@@ -73,7 +73,13 @@ async fn a_full_disk_stops_no_server_and_no_viewer_and_what_came_is_written_when
         Duration::from_secs(60),
     ));
     tokio::time::sleep(Duration::from_secs(1)).await;
+    let mut watcher = Viewer::join(&admin, "busy").await?;
     disk.fill()?;
+    // Whoever watches is told at once why nothing comes.
+    watcher
+        .wait_for("daemon message", |text| text.contains("can't be written"))
+        .await?;
+    drop(watcher);
     tokio::time::sleep(Duration::from_secs(4)).await;
     let shown = roost.json(&["server", "show", "busy"])?;
     ensure!(shown["state"] == "running" && shown["pid"] == pid, "{shown}");

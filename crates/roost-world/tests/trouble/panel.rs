@@ -116,7 +116,10 @@ async fn a_node_that_comes_back_knows_at_once_what_was_revoked_meanwhile() -> To
     ])?;
     let (bot, key) = Person::with_key(&roost, "admin")?;
     let (revoked, url) = bot.credentials("game").await?;
-    let (kept, _) = Person::sign_in(&roost, "admin").await?.credentials("game").await?;
+    let (kept, _) = Person::sign_in(&roost, "admin")
+        .await?
+        .credentials("game")
+        .await?;
     node.kill()?;
     roost.json(&["key", "revoke", &key[..16]])?;
     // So long that the panel has begun to wait longer between its own tries to tell the node.

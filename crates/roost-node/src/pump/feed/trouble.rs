@@ -1,6 +1,6 @@
 //! A disk that refuses: reading stops, the keeper holds the output, and every quarter of a second it is tried again.
 //!
-//! Nothing of the output is lost. Notices wait in a bounded queue; those over the bound are counted, and the number is
+//! Of the output nothing is lost that the keeper can hold; what it can't is counted in its place. Notices wait in a bounded queue; those over the bound are counted, and the number is
 //! told. Room on the disk is not its business.
 
 use super::{Context, Feed};
@@ -41,7 +41,7 @@ impl Trouble {
             n => format!(" {n} notices of the daemon were left out."),
         };
         format!(
-            "The console history could not be written for {seconds:.1} s ({}). The server's output was held back meanwhile, nothing of it is lost.{left_out}",
+            "The console history could not be written for {seconds:.1} s ({}). The server's output was held back meanwhile and follows; where it was more than can be held back, the number of lost lines stands in their place.{left_out}",
             self.why
         )
     }

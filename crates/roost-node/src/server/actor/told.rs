@@ -4,8 +4,13 @@ use super::{Actor, Report};
 use crate::{
     pump::PumpEvent,
     runtime::Running,
-    server::power::{Exit, Input},
+    server::{
+        power::{Exit, Input},
+        runtimes::Failure,
+    },
 };
+use roost_console::Audience;
+use roost_wire::event;
 use std::{sync::Arc, time::Duration};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -25,11 +30,15 @@ impl Actor {
                 self.stream_ended(end.run, exit);
             }
             PumpEvent::KeeperLost(run, reason) => {
+                self.context.runtimes.failures().count(Failure::Keeper);
                 tracing::error!(server = %self.uuid, %run, reason, "a keeper went away");
                 self.stream_ended(run, Exit::unknown(format!("its keeper went away ({reason})")));
             }
             PumpEvent::DiskTrouble(reason) => {
+                self.context.runtimes.failures().count(Failure::Journal);
                 tracing::error!(server = %self.uuid, reason, "the journal can't be written: lines wait in the keeper");
+                // It can't be a line: those wait.
+                self.publish(event::DAEMON_MESSAGE, &[&reason], Audience::All);
             }
         }
     }

@@ -20,7 +20,7 @@ use uuid::Uuid;
 /// The last lines of a run that are kept.
 const LINES: u64 = 20;
 /// Numbers that are looked through for them: the daemon's own lines stand among them.
-const LOOK_BACK: u64 = 60;
+const LOOK_BACK: u64 = 500;
 /// Bytes of one of them.
 const LINE_MAX: usize = 1024;
 /// Bytes of history read at once.
@@ -73,10 +73,11 @@ fn text_of(line: &Line<'_>) -> String {
     Line { bytes, ..*line }.text().into_owned()
 }
 
-/// The last lines that the program wrote, as text. What the ring does not have any more is left out: the history has it.
+/// The last lines that the program wrote in its run, as text. What the ring does not have any more is left out: the history has it.
 fn last_lines(console: &Console) -> Vec<String> {
     let end = console.next_seq();
-    let mut cursor = console.at(end.saturating_sub(LOOK_BACK).max(console.first_seq()));
+    let from = end.saturating_sub(LOOK_BACK).max(console.run_first_seq());
+    let mut cursor = console.at(from.max(console.first_seq()));
     let mut lines: Vec<String> = Vec::new();
     let mut goes_on = false;
     while cursor.seq < end {

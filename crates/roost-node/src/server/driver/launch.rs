@@ -8,6 +8,7 @@ use crate::{
         context::Context,
         definition::Definition,
         power::Input,
+        runtimes::Failure,
         saved,
     },
 };
@@ -76,6 +77,7 @@ impl Actor {
             let report = match made.await {
                 Ok(running) => Report::Launched(run, running),
                 Err(StartError(reason)) => {
+                    context.runtimes.failures().count(Failure::Start);
                     tracing::warn!(server = %known.uuid, %run, reason, "a start failed");
                     Report::Input(Input::LaunchFailed { run, reason })
                 }
