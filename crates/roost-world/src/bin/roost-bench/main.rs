@@ -5,6 +5,7 @@ mod fan_out;
 mod reading;
 mod report;
 mod scenes;
+mod stalled;
 
 use anyhow::ensure;
 use std::time::Duration;
@@ -39,6 +40,12 @@ async fn main() -> anyhow::Result<()> {
     }
     if wanted("reader") {
         reading::beside(size(1 << 30, 128 << 20) as u64, time, &mut wrong).await?;
+    }
+    if wanted("stalled") {
+        stalled::beside(time, &mut wrong).await?;
+    }
+    if wanted("silent") {
+        scenes::silent(size(200, 40), time).await?;
     }
     if wanted("burst") {
         scenes::burst(size(200_000, 100_000) as u64, &mut wrong).await?;

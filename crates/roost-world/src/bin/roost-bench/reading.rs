@@ -88,7 +88,8 @@ fn write_history(stage: &Stage, history: u64, wrong: &mut Vec<String>) -> anyhow
     Ok(())
 }
 
-fn watch(swarm: &mut Swarm, time: Duration, what: &str, wrong: &mut Vec<String>) -> anyhow::Result<Seen> {
+/// One measurement of lines at 1,000 a second.
+pub fn watch(swarm: &mut Swarm, time: Duration, what: &str, wrong: &mut Vec<String>) -> anyhow::Result<Seen> {
     swarm.command("rate 1000")?;
     swarm.watch(Duration::from_secs(1))?;
     let (seen, due) = swarm.watch_exactly(time, Duration::from_secs(10))?;

@@ -1,7 +1,7 @@
 //! The figures other than fan-out: many viewers, many servers, a burst, memory, readiness.
 #![expect(clippy::print_stdout, reason = "printing is its business")]
 
-use crate::report::{check, print_seen};
+use crate::report::{check, print_seen, reached};
 use anyhow::Context;
 use roost_world::{
     Roost,
@@ -36,6 +36,25 @@ pub async fn many_servers(servers: usize, time: Duration, wrong: &mut Vec<String
         100.0 * used / time.as_secs_f64()
     );
     check(&what, &seen, due, wrong);
+    Ok(())
+}
+
+/// What servers cost that say nothing and that nobody watches: the node alone, its keepers not counted.
+pub async fn silent(servers: usize, time: Duration) -> anyhow::Result<()> {
+    const BARS: (f64, f64) = (1.0, 60.0);
+    let stage = Stage::of_many(servers, "", 0).await?;
+    let pid = stage.roost.pid().context("not running")?;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let before = cpu::seconds(pid);
+    tokio::time::sleep(time).await;
+    let share = 100.0 * (cpu::seconds(pid) - before) / time.as_secs_f64();
+    let memory = cpu::resident_bytes(pid)? as f64 / f64::from(1 << 20);
+    println!(
+        "{servers} silent servers: {share:.2} % of one core, {memory:.1} MiB resident, panel included (bars: {} %, {} MiB){}",
+        BARS.0,
+        BARS.1,
+        reached(share <= BARS.0 && memory <= BARS.1)
+    );
     Ok(())
 }
 
