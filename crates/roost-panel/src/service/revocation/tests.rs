@@ -72,6 +72,22 @@ on_both_databases! {
         told(&scene.node, 1, SECOND * 3).await;
     }
 
+    async fn a_node_that_comes_back_can_ask_what_it_has_missed(world: &World) {
+        let scene = Scene::new(world).await;
+        let ask = async || scene.as_node(world.get("/api/remote/revocations")).send().await;
+        assert_eq!(ask().await.body, json!({"data": []}));
+        scene.node.answers(|_| Answer::empty(500));
+        scene.grant_sam(&["websocket.connect"]).await;
+        let sam = world.panel.app().store.user_by_name("sam").await.unwrap().unwrap().uuid;
+        assert!(world.call(Method::DELETE, "/api/admin/servers/lobby/grants/sam").cli().send().await.status.is_success());
+        let missed = ask().await.body["data"].clone();
+        assert_eq!(missed.as_array().map(Vec::len), Some(1));
+        assert_eq!((&missed[0]["user"], &missed[0]["servers"]), (&json!(sam), &json!([scene.server])));
+        assert!(missed[0]["issued_until"].as_i64().is_some());
+        // For the node itself and nobody else.
+        assert_eq!(world.get("/api/remote/revocations").send().await.status, 401);
+    }
+
     async fn a_node_that_hangs_holds_up_no_other(world: &World) {
         let scene = Scene::new(world).await;
         let slow = StubNode::start().await;
