@@ -24,6 +24,7 @@ mod limits;
 mod membership;
 mod news;
 mod page;
+mod pings;
 mod presence;
 mod replay;
 mod search;
