@@ -19,6 +19,7 @@ mod frame_reader;
 mod history_pool;
 mod inbound;
 mod inbox;
+mod joined;
 mod latency;
 mod limits;
 mod membership;
