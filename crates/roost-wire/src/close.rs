@@ -34,7 +34,7 @@ pub enum Close {
     NotAuthenticated,
     /// The server is suspended.
     Suspended,
-    /// The viewer did not take its bytes in time.
+    /// The viewer did not take its bytes in time, or nothing came from it behind a ping.
     TooSlow,
     /// More messages than the limit allows.
     TooManyMessages,
