@@ -78,7 +78,7 @@ impl Shard {
             // Where this thread was held up, the answer lies in the socket.
             self.readable(viewer)?;
             if viewer.pings.is_silent(patience, self.now) {
-                return Err(Ended::By(Close::TooSlow));
+                return Err(Ended::By(Close::Silent));
             }
         }
         if viewer.is_let_in() && viewer.pings.is_due(every, self.now) {

@@ -80,7 +80,7 @@ impl Shown {
         for (place, entry) in entries.filter(|(_, entry)| view.includes(audience(entry))) {
             match entry {
                 Entry::Lines(batch) if view.is_v1 && self.is_history => {
-                    shown.push_lines(batch, self.from, end)
+                    shown.push_lines(batch, self.from, end);
                 }
                 Entry::Lines(batch) => shown.push(lines_between(batch, self.from, end, view)),
                 Entry::Event(_) if place < self.events_from => {}
