@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, reason = "printing is its business")]
 
 use crate::report::{check, reached};
+use anyhow::ensure;
 use roost_world::bench::{
     Seen,
     reader::{self, Progress},
@@ -27,6 +28,7 @@ pub async fn beside(history: u64, time: Duration, wrong: &mut Vec<String>) -> an
     let limits = "messages_per_second=100000,messages_at_once=100000";
     let stage = Stage::with_limits(limits, &format!("--size {}", LINE - 1), VIEWERS).await?;
     write_history(&stage, history, wrong)?;
+    places_and_search(&stage, history).await?;
     let mut swarm = stage.swarm(VIEWERS)?;
     let mut alone = watch(&mut swarm, time, "before the reader", wrong)?;
     let mut readers = Vec::new();
@@ -72,6 +74,33 @@ pub async fn beside(history: u64, time: Duration, wrong: &mut Vec<String>) -> an
             progress.rounds.load(Ordering::Relaxed)
         );
     }
+    Ok(())
+}
+
+/// How soon a page from anywhere comes, and how fast a text is looked for that is nowhere.
+async fn places_and_search(stage: &Stage, history: u64) -> anyhow::Result<()> {
+    /// Milliseconds, and uncompressed MB/s.
+    const BARS: (f64, f64) = (50.0, 300.0);
+    let (target, lines) = (stage.first()?, history / LINE);
+    // Each place once: what was read before is in nobody's memory but the kernel's.
+    let mut took = reader::places(target, (1..20).map(|part| part * lines / 20)).await?;
+    took.sort_unstable();
+    let longest = took.last().map_or(f64::NAN, |time| time.as_secs_f64() * 1e3);
+    let median = took[took.len() / 2].as_secs_f64() * 1e3;
+    println!(
+        "a page from 19 places in {} MiB of history: median {median:.1} ms, longest {longest:.1} (bar: {}){}",
+        history >> 20,
+        BARS.0,
+        reached(longest <= BARS.0)
+    );
+    let (time, found) = reader::search(target, "No Such Word").await?;
+    ensure!(found == 0, "{found} lines were found that are not there");
+    let speed = history as f64 / 1e6 / time.as_secs_f64();
+    println!(
+        "search of all of it, without regard to case: {speed:.0} MB/s on one thread (bar: {}){}",
+        BARS.1,
+        reached(speed >= BARS.1)
+    );
     Ok(())
 }
 
