@@ -106,7 +106,12 @@ pub(crate) enum Database {
 
 /// A change under way. Dropped without [`Tx::commit`], nothing of it happened.
 #[derive(Debug)]
-pub struct Tx(Change, Option<Arc<Recent>>, Room);
+pub struct Tx {
+    change: Change,
+    recent: Option<Arc<Recent>>,
+    room: Room,
+    has_written: bool,
+}
 
 #[derive(Debug)]
 pub(crate) enum Change {
@@ -132,7 +137,7 @@ macro_rules! rows {
 /// The same inside a change.
 macro_rules! tx_rows {
     ($fetch:ident, $row:ty, $tx:expr, $sql:expr $(, $bind:expr)* $(,)?) => {
-        match &mut $tx.0 {
+        match &mut $tx.change {
             $crate::store::Change::Sqlite(tx) => {
                 sqlx::query_as::<sqlx::Sqlite, $row>($sql)$(.bind($bind))*.$fetch(&mut **tx).await
             }
@@ -140,14 +145,14 @@ macro_rules! tx_rows {
                 sqlx::query_as::<sqlx::Postgres, $row>($sql)$(.bind($bind))*.$fetch(&mut **tx).await
             }
         }
-        .map_err(|error| $tx.2.told(error))
+        .map_err(|error| $tx.room.told(error))
     };
 }
 
 /// Changes rows inside a change; gives how many.
 macro_rules! change {
     ($tx:expr, $sql:expr $(, $bind:expr)* $(,)?) => {
-        match &mut $tx.0 {
+        match &mut $tx.change {
             $crate::store::Change::Sqlite(tx) => {
                 sqlx::query::<sqlx::Sqlite>($sql)$(.bind($bind))*.execute(&mut **tx).await.map(|r| r.rows_affected())
             }
@@ -155,7 +160,8 @@ macro_rules! change {
                 sqlx::query::<sqlx::Postgres>($sql)$(.bind($bind))*.execute(&mut **tx).await.map(|r| r.rows_affected())
             }
         }
-        .map_err(|error| $tx.2.told(error))
+        .inspect(|rows| $tx.has_written |= *rows > 0)
+        .map_err(|error| $tx.room.told(error))
     };
 }
 pub(crate) use {change, rows, tx_rows};
@@ -184,8 +190,9 @@ impl Store {
 
     /// Begins a change. On SQLite the writer's place is taken at once, so that a change never fails half-way as busy.
     pub async fn begin(&self) -> Result<Tx> {
-        let Tx(change, _, room) = self.db.begin(&self.room).await?;
-        Ok(Tx(change, self.recent.clone(), room))
+        let mut tx = self.db.begin(&self.room).await?;
+        tx.recent.clone_from(&self.recent);
+        Ok(tx)
     }
 
     /// Reads a row by `read`, or gives the one that still holds.
@@ -233,7 +240,12 @@ impl Database {
             Self::Postgres(pool) => pool.begin().await.map(Change::Postgres),
         };
         let change = begun.map_err(|error| room.told(error))?;
-        Ok(Tx(change, None, room.clone()))
+        Ok(Tx {
+            change,
+            recent: None,
+            room: room.clone(),
+            has_written: false,
+        })
     }
 }
 
@@ -241,17 +253,20 @@ impl Tx {
     /// Makes it last. In a task of its own: a caller that leaves in between must not leave it open whether it happened,
     /// nor rows that are no longer true on the shelves.
     pub async fn commit(self) -> Result<()> {
-        let Self(change, recent, room) = self;
         let done = tokio::spawn(async move {
-            let done = match change {
+            let done = match self.change {
                 Change::Sqlite(tx) => tx.commit().await,
                 Change::Postgres(tx) => tx.commit().await,
             };
-            if let Some(recent) = recent {
+            if let Some(recent) = self.recent {
                 recent.changed();
             }
-            done.inspect(|()| room.written())
-                .map_err(|error| room.told(error))
+            match done {
+                Ok(()) if self.has_written => self.room.written(),
+                Ok(()) => {}
+                Err(error) => return Err(self.room.told(error)),
+            }
+            Ok(())
         });
         done.await.map_err(|_| StoreError::Closed)?
     }

@@ -125,7 +125,7 @@ pub async fn issue(app: &App, asked: Asked<'_>) -> Result<Answer, NoCredentials>
     let token = Claims::new(grant, asked.as_of)
         .sign(&node.target.secret)
         .map_err(|error| ServiceError::Internal(format!("a token could not be signed: {error}")))?;
-    // Consoles go on where the disk is full: a token changes nothing by itself.
+    // Consoles go on where the disk is full: a token changes nothing by itself, and its row is kept.
     app.store
         .record_or_keep(audit::entry(app, asked.actor, ISSUED).on(asked.server))
         .await?;

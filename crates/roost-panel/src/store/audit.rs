@@ -210,7 +210,7 @@ async fn insert(tx: &mut Tx, mut entries: &[AuditEntry]) -> Result<()> {
         let size = SIZES.into_iter().find(|s| *s <= entries.len()).unwrap_or(1);
         let (now, later) = entries.split_at(size);
         let sql = insert_sql(size);
-        let written = match &mut tx.0 {
+        let written = match &mut tx.change {
             Change::Sqlite(tx) => bind_rows!(sqlx::query::<sqlx::Sqlite>(sql), now)
                 .execute(&mut **tx)
                 .await
@@ -220,7 +220,8 @@ async fn insert(tx: &mut Tx, mut entries: &[AuditEntry]) -> Result<()> {
                 .await
                 .map(drop),
         };
-        written.map_err(|error| tx.2.told(error))?;
+        written.map_err(|error| tx.room.told(error))?;
+        tx.has_written = true;
         entries = later;
     }
     Ok(())

@@ -10,6 +10,7 @@
 //! | 409 | suspended (administrators pass) |
 //! | 500 | no node, or a node without an address |
 //! | 502 | the node can't be used; within 2 s |
+//! | 507 | the disk is full, and no more audit rows can be kept until there is room |
 
 use super::node_problem;
 use crate::{
