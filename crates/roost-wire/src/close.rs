@@ -36,13 +36,15 @@ pub enum Close {
     Suspended,
     /// The viewer did not take its bytes in time.
     TooSlow,
+    /// Nothing came from the viewer behind a ping.
+    Silent,
     /// More messages than the limit allows.
     TooManyMessages,
 }
 
 impl Close {
     /// Every entry, in the order of the table in `docs/protocol.md`.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Normal,
         Self::Protocol,
         Self::Unsupported,
@@ -57,6 +59,7 @@ impl Close {
         Self::TokenExpired,
         Self::NotAuthenticated,
         Self::TooSlow,
+        Self::Silent,
         Self::Suspended,
         Self::TooManyMessages,
     ];
@@ -75,7 +78,7 @@ impl Close {
             Self::AccessRevoked | Self::ServerDeleted | Self::EndedByAdmin => 4400,
             Self::TokenExpired => 4401,
             Self::NotAuthenticated => 4403,
-            Self::TooSlow => 4408,
+            Self::TooSlow | Self::Silent => 4408,
             Self::Suspended => 4409,
             Self::TooManyMessages => 4429,
         }
@@ -98,6 +101,7 @@ impl Close {
             Self::TokenExpired => "token expired",
             Self::NotAuthenticated => "no valid token in time",
             Self::TooSlow => "viewer did not read in time",
+            Self::Silent => "viewer did not answer",
             Self::Suspended => "server is suspended",
             Self::TooManyMessages => "too many messages",
         }

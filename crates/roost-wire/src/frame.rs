@@ -58,6 +58,17 @@ pub fn push_text_with(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     out.splice(start + 2..start + 2, extra.iter().copied());
 }
 
+/// The payload of `frames`, if that is exactly one whole frame as [`push`] writes it.
+pub fn only_payload(frames: &[u8]) -> Option<&[u8]> {
+    let (head, len) = match *frames.get(1)? {
+        126 => (4, u16::from_be_bytes(frames.get(2..4)?.try_into().ok()?).into()),
+        127 => (10, u64::from_be_bytes(frames.get(2..10)?.try_into().ok()?)),
+        len => (2, len.into()),
+    };
+    let payload = frames.get(head..)?;
+    (payload.len() as u64 == len).then_some(payload)
+}
+
 /// A whole close frame.
 pub fn close(close: crate::close::Close) -> Vec<u8> {
     let mut payload = close.code().to_be_bytes().to_vec();
@@ -77,6 +88,9 @@ mod tests {
             let payload = vec![b'x'; len];
             let mut plain = vec![9];
             push(&mut plain, TEXT, &payload);
+            assert_eq!(only_payload(&plain[1..]), Some(&payload[..]));
+            assert_eq!(only_payload(&[&plain[1..], &plain[1..]].concat()), None);
+            assert_eq!(only_payload(&plain[1..plain.len() - 1]), None);
             let mut late = vec![9];
             push_text_with(&mut late, |out| out.extend_from_slice(&payload));
             assert_eq!(plain, late, "payload of {len} bytes");

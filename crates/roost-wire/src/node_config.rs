@@ -237,6 +237,10 @@ pub struct ConsoleLimits {
     pub refused_tokens: u8,
     /// Seconds in which a viewer has to take something of what waits for it.
     pub write_secs: u64,
+    /// Seconds between two pings of a viewer of `roost.v1`.
+    pub ping_secs: u64,
+    /// Seconds in which something has to come from such a viewer, once it was pinged.
+    pub pong_secs: u64,
     /// Messages of a socket a second.
     pub messages_per_second: u32,
     /// Messages of a socket at once.
@@ -269,6 +273,8 @@ impl Default for ConsoleLimits {
             auth_secs: 10,
             refused_tokens: 5,
             write_secs: 30,
+            ping_secs: 20,
+            pong_secs: 40,
             messages_per_second: 20,
             messages_at_once: 100,
             dropped_per_second: 50,
@@ -307,6 +313,8 @@ impl ConsoleLimits {
             "auth_secs" => self.auth_secs = number.into(),
             "refused_tokens" => self.refused_tokens = u8::try_from(number).map_err(|_| wrong())?,
             "write_secs" => self.write_secs = number.into(),
+            "ping_secs" => self.ping_secs = number.into(),
+            "pong_secs" => self.pong_secs = number.into(),
             "messages_per_second" => self.messages_per_second = number,
             "messages_at_once" => self.messages_at_once = number,
             "dropped_per_second" => self.dropped_per_second = number,

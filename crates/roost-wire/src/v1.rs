@@ -107,14 +107,11 @@ pub fn frame(name: &str, args: &[Value]) -> Vec<u8> {
     out
 }
 
-/// Appends a block as JSON: lines of one source, the first one numbered `seq`, each with its time, text and flags
-/// ([`CONTINUED`], [`OPEN`]).
-pub fn write_block<T: std::ops::Deref<Target = str>>(
-    out: &mut Vec<u8>,
-    source: Source,
-    seq: u64,
-    lines: impl Iterator<Item = (Millis, T, u8)>,
-) {
+/// What stands before the block of a `lines` frame, and before its lines.
+const LINES_HEAD: &[u8] = b"{\"event\":\"lines\",\"args\":[";
+const LINES_FIELD: &[u8] = b",\"lines\":[";
+
+fn write_block_head(out: &mut Vec<u8>, source: Source, seq: u64) {
     let source = match source {
         Source::Output => "output",
         Source::Daemon => "daemon",
@@ -124,7 +121,18 @@ pub fn write_block<T: std::ops::Deref<Target = str>>(
     out.extend_from_slice(source.as_bytes());
     out.extend_from_slice(b"\",\"seq\":");
     write_number(out, seq);
-    out.extend_from_slice(b",\"lines\":[");
+    out.extend_from_slice(LINES_FIELD);
+}
+
+/// Appends a block as JSON: lines of one source, the first one numbered `seq`, each with its time, text and flags
+/// ([`CONTINUED`], [`OPEN`]).
+pub fn write_block<T: std::ops::Deref<Target = str>>(
+    out: &mut Vec<u8>,
+    source: Source,
+    seq: u64,
+    lines: impl Iterator<Item = (Millis, T, u8)>,
+) {
+    write_block_head(out, source, seq);
     let mut is_first = true;
     for (time, text, flags) in lines {
         if !std::mem::take(&mut is_first) {
@@ -154,9 +162,36 @@ pub fn push_lines<T: std::ops::Deref<Target = str>>(
     lines: impl Iterator<Item = (Millis, T, u8)>,
 ) {
     frame::push_text_with(out, |out| {
-        out.extend_from_slice(b"{\"event\":\"lines\",\"args\":[");
+        out.extend_from_slice(LINES_HEAD);
         write_block(out, source, seq, lines);
         out.extend_from_slice(b"]}");
+    });
+}
+
+/// The lines in a frame of [`push_lines`], as they stand there, to be joined with others; none if `frames` is not
+/// exactly one such frame.
+pub fn lines_in(frames: &[u8]) -> Option<&[u8]> {
+    let payload = frame::only_payload(frames)?;
+    let block = payload.strip_prefix(LINES_HEAD)?.strip_suffix(b"]}]}")?;
+    // Before it stand only the names of a source and of fields, and digits.
+    let at = block
+        .windows(LINES_FIELD.len())
+        .position(|field| field == LINES_FIELD)?;
+    Some(&block[at + LINES_FIELD.len()..])
+}
+
+/// Appends a whole `lines` frame with one block of lines that came out of [`lines_in`], the first one numbered `seq`.
+pub fn push_joined<'a>(out: &mut Vec<u8>, source: Source, seq: u64, lines: impl Iterator<Item = &'a [u8]>) {
+    frame::push_text_with(out, |out| {
+        out.extend_from_slice(LINES_HEAD);
+        write_block_head(out, source, seq);
+        for (i, lines) in lines.enumerate() {
+            if i > 0 {
+                out.push(b',');
+            }
+            out.extend_from_slice(lines);
+        }
+        out.extend_from_slice(b"]}]}");
     });
 }
 
@@ -199,6 +234,28 @@ mod tests {
                 line[2].as_u64().unwrap_or(0) as u8,
             )).collect();
             prop_assert_eq!(read, lines);
+        }
+
+        #[test]
+        fn frames_that_are_joined_hold_what_one_frame_would(
+            seq in 1..1u64 << 53,
+            blocks in prop::collection::vec(
+                prop::collection::vec((any::<i64>(), any::<String>(), 0..4u8), 1..4), 1..5),
+        ) {
+            fn push(out: &mut Vec<u8>, seq: u64, lines: &[(i64, String, u8)]) {
+                push_lines(out, Source::Daemon, seq, lines.iter().map(|(t, text, f)| (*t, text.as_str(), *f)));
+            }
+            let frames: Vec<Vec<u8>> = blocks.iter().map(|lines| {
+                let mut frame = Vec::new();
+                push(&mut frame, 7, lines);
+                frame
+            }).collect();
+            let (mut joined, mut one) = (Vec::new(), Vec::new());
+            let lines = frames.iter().map(|frame| lines_in(frame).unwrap());
+            push_joined(&mut joined, Source::Daemon, seq, lines);
+            push(&mut one, seq, &blocks.concat());
+            prop_assert_eq!(joined, one);
+            prop_assert!(frames.len() == 1 || lines_in(&frames.concat()).is_none());
         }
     }
 }

@@ -9,14 +9,12 @@ use super::{
     Ended,
     history_pool::{For, Job, Task},
     shard::Shard,
-    shown::{Shown, lines_between},
+    shown::Shown,
     viewer::{Mode, Viewer},
 };
-use bytes::BytesMut;
-use roost_console::{Audience, Cursor, History, Read};
+use roost_console::{Cursor, Entry, History, Read};
 use roost_wire::{
     close::Close,
-    node_api::Source,
     v1::{self, Reason},
 };
 use std::{io, sync::Arc, sync::atomic::Ordering};
@@ -90,7 +88,7 @@ impl Shard {
                         viewer.cursor = tail;
                     }
                     let unseen = usize::try_from(viewer.events_from.saturating_sub(first));
-                    let shown = Shown::new(entries.to_vec(), from, unseen.unwrap_or(usize::MAX));
+                    let shown = Shown::history(entries.to_vec(), from, unseen.unwrap_or(usize::MAX));
                     let bytes = match self.throttle(viewer, from, viewer.cursor.seq)? {
                         None => shown.of(viewer.view()),
                         Some(end) => shown.of_before(viewer.view(), end),
@@ -190,22 +188,17 @@ impl Shard {
             self.hub.counters.missed.fetch_add(lines, Ordering::Relaxed);
             self.tell_gap(viewer, from, lines, Reason::Retention, &missing(lines))?;
         }
-        let mut bytes = BytesMut::new();
-        let view = viewer.view();
         let to = cursor.seq.min(tail.seq);
         let first = history
             .batches
             .first()
             .map_or(to, |batch| batch.first_seq().max(from));
         let end = self.throttle(viewer, first.min(to), to)?.unwrap_or(tail.seq);
-        for batch in &history.batches {
-            if batch.source() != Source::Install || view.includes(Audience::Install) {
-                bytes.extend_from_slice(&lines_between(batch, from, end, view));
-            }
-        }
+        let entries = history.batches.into_iter().map(Entry::Lines).collect();
+        let bytes = Shown::history(entries, from, 0).of_before(viewer.view(), end);
         // A read that went past the tail, into lines that the group has not flushed yet, stops there.
         viewer.cursor = if cursor.seq >= tail.seq { tail } else { cursor };
-        viewer.push(bytes.freeze(), self.now)?;
+        viewer.push(bytes, self.now)?;
         self.catch_up(viewer)
     }
 }

@@ -180,7 +180,7 @@ impl Shard {
             Ok((cursor, history)) => {
                 group.tail = cursor;
                 let entries: Vec<Entry> = history.batches.into_iter().map(Entry::Lines).collect();
-                let mut shown = Shown::new(entries, before.seq, 0);
+                let mut shown = Shown::history(entries, before.seq, 0);
                 if let Some(missed) = history.missed {
                     let viewers = group.live().len() as u64;
                     self.hub

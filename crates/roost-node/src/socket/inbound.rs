@@ -55,6 +55,9 @@ impl Shard {
 
     /// Takes bytes that a viewer sent.
     pub(super) fn received(&mut self, viewer: &mut Viewer, mut bytes: &[u8]) -> Result<(), Ended> {
+        if !bytes.is_empty() {
+            viewer.pings.heard();
+        }
         while viewer.mode != Mode::Closing {
             let Some(message) = viewer.reader.read(&mut bytes)? else {
                 break;
@@ -62,6 +65,9 @@ impl Shard {
             if let Message::Close(code) = message {
                 viewer.is_peer_done = true;
                 return Err(Ended::ByPeer(code));
+            }
+            if message == Message::Pong && viewer.pings.is_answer() {
+                continue;
             }
             if self.may_speak(viewer) {
                 self.handle(viewer, message)?;

@@ -34,6 +34,10 @@ pub struct Settings {
     pub write_deadline: Duration,
     /// After so long without output `stats` is sent, so that proxies keep the socket. Default 30 s.
     pub keep_alive: Duration,
+    /// Between two pings of a viewer of `roost.v1`. Default 20 s.
+    pub ping: Duration,
+    /// How long nothing may come from such a viewer behind a ping. Default 40 s; then close 4408.
+    pub pong: Duration,
     /// Messages a second, and at once. Default 20 and 100; over it a message is dropped, which is said.
     pub messages: (f32, f32),
     /// Dropped messages a second, and at once. Default 50 and 500; over it close 4429.
@@ -68,6 +72,8 @@ impl Default for Settings {
             grace: Duration::from_secs(roost_wire::token::GRACE_SECS.unsigned_abs()),
             write_deadline: Duration::from_secs(30),
             keep_alive: Duration::from_secs(30),
+            ping: Duration::from_secs(20),
+            pong: Duration::from_secs(40),
             messages: (20.0, 100.0),
             dropped: (50.0, 500.0),
             message_bytes: MESSAGE_MAX,
@@ -89,6 +95,8 @@ impl Settings {
             auth_deadline: Duration::from_secs(limits.auth_secs),
             auth_failures: limits.refused_tokens,
             write_deadline: Duration::from_secs(limits.write_secs),
+            ping: Duration::from_secs(limits.ping_secs),
+            pong: Duration::from_secs(limits.pong_secs),
             messages: (limits.messages_per_second as f32, limits.messages_at_once as f32),
             dropped: (limits.dropped_per_second as f32, limits.dropped_at_once as f32),
             message_bytes: usize::try_from(limits.message_bytes).unwrap_or(usize::MAX),

@@ -235,6 +235,7 @@ impl Shard {
                     self.warn_of_expiry(viewer, wall)?;
                     self.tell_left_out(viewer)?;
                     self.keep_alive(viewer)?;
+                    self.ping(viewer)?;
                 }
             }
         }

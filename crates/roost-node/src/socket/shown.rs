@@ -2,8 +2,8 @@
 //!
 //! When they are written, and to whose socket, is the delivery's business.
 
-use super::viewer::View;
-use bytes::{Bytes, BytesMut};
+use super::{joined::Joined, viewer::View};
+use bytes::Bytes;
 use roost_console::{Audience, Batch, Entry};
 use roost_wire::node_api::Source;
 use std::cell::OnceCell;
@@ -18,6 +18,8 @@ pub(super) struct Shown {
     events_from: usize,
     /// Some entries are not for everybody.
     is_mixed: bool,
+    /// Lines that follow each other share frames of `roost.v1`.
+    is_history: bool,
     /// Before all: for classic viewers, and for `roost.v1`.
     before: Option<(Bytes, Bytes)>,
     /// Behind all.
@@ -35,6 +37,14 @@ impl Shown {
             events_from,
             is_mixed,
             ..Self::default()
+        }
+    }
+
+    /// The same of history, where lines may wait for each other: those that follow each other share frames.
+    pub(super) fn history(entries: Vec<Entry>, from: u64, events_from: usize) -> Self {
+        Self {
+            is_history: true,
+            ..Self::new(entries, from, events_from)
         }
     }
 
@@ -62,20 +72,24 @@ impl Shown {
     }
 
     fn make(&self, view: View, end: u64) -> Bytes {
-        let before = self
-            .before
-            .as_ref()
-            .map(|(classic, v1)| if view.is_v1 { v1 } else { classic }.clone());
+        let mut shown = Joined::default();
+        if let Some((classic, v1)) = &self.before {
+            shown.push(if view.is_v1 { v1 } else { classic }.clone());
+        }
         let entries = self.entries.iter().enumerate();
-        let entries = entries.filter(|(_, entry)| view.includes(audience(entry)));
-        let entries = entries.filter_map(|(place, entry)| match entry {
-            Entry::Lines(batch) => Some(lines_between(batch, self.from, end, view)),
-            Entry::Event(_) if place < self.events_from => None,
-            Entry::Event(event) if view.is_v1 => Some(event.v1.clone()),
-            Entry::Event(event) => Some(event.classic.clone()),
-        });
-        let pieces = before.into_iter().chain(entries).chain([self.behind.clone()]);
-        concat(&pieces.filter(|piece| !piece.is_empty()).collect::<Vec<_>>())
+        for (place, entry) in entries.filter(|(_, entry)| view.includes(audience(entry))) {
+            match entry {
+                Entry::Lines(batch) if view.is_v1 && self.is_history => {
+                    shown.push_lines(batch, self.from, end);
+                }
+                Entry::Lines(batch) => shown.push(lines_between(batch, self.from, end, view)),
+                Entry::Event(_) if place < self.events_from => {}
+                Entry::Event(event) if view.is_v1 => shown.push(event.v1.clone()),
+                Entry::Event(event) => shown.push(event.classic.clone()),
+            }
+        }
+        shown.push(self.behind.clone());
+        shown.finish()
     }
 }
 
@@ -87,23 +101,8 @@ fn audience(entry: &Entry) -> Audience {
     }
 }
 
-/// A single piece is not copied.
-fn concat(pieces: &[Bytes]) -> Bytes {
-    match pieces {
-        [] => Bytes::new(),
-        [only] => only.clone(),
-        _ => {
-            let mut joined = BytesMut::with_capacity(pieces.iter().map(Bytes::len).sum());
-            for piece in pieces {
-                joined.extend_from_slice(piece);
-            }
-            joined.freeze()
-        }
-    }
-}
-
 /// The frames of the lines from `from` on and before `end`; for classic viewers no copy.
-pub(super) fn lines_between(batch: &Batch, from: u64, end: u64, view: View) -> Bytes {
+fn lines_between(batch: &Batch, from: u64, end: u64, view: View) -> Bytes {
     if view.is_v1 {
         return batch.v1_between(from, end);
     }

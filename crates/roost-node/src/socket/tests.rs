@@ -4,6 +4,7 @@
 mod client;
 mod ends;
 mod lines;
+mod pings;
 mod requests;
 mod rules;
 mod search;

@@ -6,6 +6,7 @@ use super::{
     Peer, Settings,
     frame_reader::FrameReader,
     limits::{Bucket, Permit},
+    pings::Pings,
     search::Running,
     slots::Key,
     stream::Stream,
@@ -109,6 +110,7 @@ pub(super) struct Viewer {
     pub(super) dropped: Bucket,
     pub(super) is_throttled: bool,
     pub(super) last_output: Instant,
+    pub(super) pings: Pings,
     /// Bytes moved when last looked, and since when it is that many.
     progress: (u64, Instant),
     /// What epoll watches for at the moment.
@@ -269,6 +271,7 @@ impl Viewer {
             dropped: Bucket::full(settings.dropped, now),
             is_throttled: false,
             last_output: now,
+            pings: Pings::new(now),
             progress: (0, now),
             interest: (true, false),
         }

@@ -16,8 +16,11 @@ use roost_wire::{
     v1::SUBPROTOCOL,
 };
 use serde_json::{Value, json};
-use std::collections::VecDeque;
-use tokio::net::TcpStream;
+use std::{collections::VecDeque, time::Duration};
+use tokio::{
+    net::TcpStream,
+    time::{Instant, timeout_at},
+};
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream,
     tungstenite::{
@@ -35,6 +38,9 @@ const LAST: u64 = 150;
 /// The same for one that comes back after a loss.
 const MOST: u64 = 10_000;
 
+/// A node that speaks `roost.v1` says or asks something far more often: after so much silence it is gone.
+const SILENCE: Duration = Duration::from_secs(45);
+
 /// The last line that was shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
@@ -50,6 +56,8 @@ pub struct Session {
     sink: SplitSink<Socket, Message>,
     stream: SplitStream<Socket>,
     is_v1: bool,
+    /// When something last came.
+    heard: Instant,
     place: Option<Place>,
     /// What came in one message, to be given out one by one.
     waiting: VecDeque<Came>,
@@ -108,15 +116,7 @@ impl Session {
     pub async fn open(panel: &Panel, server: &str, place: Option<Place>) -> Result<Self, Failure> {
         let (credentials, origin) = credentials(panel, server).await?;
         let (is_v1, socket) = connect(&credentials.socket, origin).await?;
-        let (sink, stream) = socket.split();
-        let mut session = Self {
-            sink,
-            stream,
-            is_v1,
-            place: None,
-            waiting: VecDeque::new(),
-            requests: 0,
-        };
+        let mut session = Self::over(socket, is_v1);
         let begin = match place {
             Some(Place { stream, seq }) => json!({"stream": stream, "after": seq, "most": MOST}),
             None => json!({"last": LAST}),
@@ -141,10 +141,12 @@ impl Session {
                 return Err(Failure::new(format!("the node refused the console: {why}")));
             }
             Err(why) => {
-                return Err(Failure::new(format!(
-                    "the node closed the console: {}",
-                    reason(why.as_ref())
-                )));
+                let text = format!("the node closed the console: {}", reason(why.as_ref()));
+                return Err(if is_final(why.as_ref()) {
+                    Failure::new(text)
+                } else {
+                    Failure::unreachable(text)
+                });
             }
         }
         if !is_v1 {
@@ -152,6 +154,19 @@ impl Session {
         }
         session.put("send stats", json!([])).await?;
         Ok(session)
+    }
+
+    fn over(socket: Socket, is_v1: bool) -> Self {
+        let (sink, stream) = socket.split();
+        Self {
+            sink,
+            stream,
+            is_v1,
+            heard: Instant::now(),
+            place: None,
+            waiting: VecDeque::new(),
+            requests: 0,
+        }
     }
 
     /// Where its lines have got to, if it numbers them.
@@ -198,10 +213,27 @@ impl Session {
         }
     }
 
+    /// The next message. Pings are answered by the library, whenever this is waited for.
+    async fn message(&mut self) -> Result<Option<Result<Message, WsError>>, Option<(u16, String)>> {
+        let message = if self.is_v1 {
+            match timeout_at(self.heard + SILENCE, self.stream.next()).await {
+                Ok(message) => message,
+                Err(_) => {
+                    let silence = format!("nothing came for {} s", SILENCE.as_secs());
+                    return Err(Some((1006, silence)));
+                }
+            }
+        } else {
+            self.stream.next().await
+        };
+        self.heard = Instant::now();
+        Ok(message)
+    }
+
     /// The next event: its name and arguments.
     async fn read(&mut self) -> Result<(String, Value), Option<(u16, String)>> {
         loop {
-            match self.stream.next().await {
+            match self.message().await? {
                 None | Some(Err(_)) => return Err(None),
                 Some(Ok(Message::Close(frame))) => {
                     return Err(frame.map(|f| (f.code.into(), f.reason.to_string())));
@@ -314,6 +346,53 @@ mod tests {
         ));
         assert!(wants_fresh_token("jwt: exp claim is invalid"));
         assert!(!wants_fresh_token("jwt: missing connect permission"));
+    }
+
+    /// A session, and the node's end of it.
+    async fn pair() -> (Session, WebSocketStream<TcpStream>) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("ws://{}/", listener.local_addr().unwrap());
+        let accepted = async {
+            let (tcp, _) = listener.accept().await.unwrap();
+            tokio_tungstenite::accept_async(tcp).await.unwrap()
+        };
+        let (opened, node) = tokio::join!(tokio_tungstenite::connect_async(url), accepted);
+        (Session::over(opened.unwrap().0, true), node)
+    }
+
+    #[tokio::test]
+    async fn pings_are_answered_while_nothing_else_comes() {
+        let (mut session, mut node) = pair().await;
+        let asked = async {
+            for n in 0..3u8 {
+                node.send(Message::Ping(vec![n].into())).await.unwrap();
+                let answer = node.next().await.unwrap().unwrap();
+                assert_eq!(answer, Message::Pong(vec![n].into()));
+            }
+        };
+        tokio::select! {
+            came = session.next() => panic!("{came:?}"),
+            () = asked => {}
+        }
+    }
+
+    #[tokio::test]
+    async fn a_node_that_says_nothing_is_left_but_not_for_good() {
+        let (mut session, mut node) = pair().await;
+        let nearly = SILENCE.checked_sub(Duration::from_millis(200)).unwrap();
+        session.heard = Instant::now().checked_sub(nearly).unwrap();
+        node.send(Message::Ping(Vec::new().into())).await.unwrap();
+        let patience = Duration::from_millis(400);
+        assert!(
+            tokio::time::timeout(patience, session.next()).await.is_err(),
+            "the ping counts"
+        );
+        session.heard = Instant::now().checked_sub(nearly).unwrap();
+        let Came::Ended(why) = session.next().await else {
+            panic!("something came")
+        };
+        assert_eq!(reason(why.as_ref()), "nothing came for 45 s (1006)");
+        assert!(!is_final(why.as_ref()));
     }
 
     #[test]

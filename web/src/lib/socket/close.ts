@@ -17,7 +17,7 @@ const WORDS: Record<number, string> = {
   4400: 'access was ended',
   4401: 'the token expired',
   4403: 'the node did not accept the token',
-  4408: 'this browser did not keep up with the output',
+  4408: 'this browser did not keep up with the output, or did not answer',
   4409: 'the server is suspended',
   4429: 'too many messages were sent',
 };

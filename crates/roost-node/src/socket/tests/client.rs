@@ -126,6 +126,17 @@ impl<S: Read + Write> Client<S> {
         (event["event"].as_str().unwrap().to_owned(), args)
     }
 
+    /// The next frame that is no text: its opcode and payload.
+    #[track_caller]
+    pub(super) fn next_control(&mut self) -> (u8, Vec<u8>) {
+        loop {
+            let (opcode, payload) = self.next_frame().expect("the connection has ended");
+            if opcode != 0x1 {
+                return (opcode, payload);
+            }
+        }
+    }
+
     /// The next event of this name of `roost.v1`; others are skipped.
     #[track_caller]
     pub(super) fn until_v1(&mut self, name: &str) -> Vec<Value> {
@@ -181,7 +192,8 @@ impl<S: Read + Write> Client<S> {
             .collect()
     }
 
-    fn next_frame(&mut self) -> Option<(u8, Vec<u8>)> {
+    /// The next frame: its opcode and payload.
+    pub(super) fn next_frame(&mut self) -> Option<(u8, Vec<u8>)> {
         loop {
             let bytes = &self.buffer[self.done..];
             if let Some((header, len)) = header(bytes)

@@ -126,6 +126,40 @@ fn live_lines_meet_a_resume_under_load() {
 }
 
 #[test]
+fn history_that_was_written_line_by_line_comes_in_one_frame_and_live_lines_do_not_wait() {
+    let mut stand = Stand::with_limits(|_| (), |limits| limits.ring_bytes = 20_000);
+    print(&mut stand, 1, 1_000);
+    // From the ring, and from the journal.
+    for last in [5, 900] {
+        let mut viewer = stand.join_v1(&stand.token(), &json!({"last": last}));
+        let mut frames = 0;
+        let mut lines = Vec::new();
+        while (lines.len() as u64) < last {
+            lines.extend(in_block(&viewer.until_v1("lines")[0]));
+            frames += 1;
+        }
+        assert_eq!(lines, numbered(1_001 - last, 1_000));
+        assert!(frames <= 1 + last / 450, "{frames} frames");
+    }
+    // What is no neighbour keeps a frame of its own.
+    stand.install_line("a step");
+    print(&mut stand, 1_002, 1_003);
+    let mut viewer = stand.join_v1(&stand.token(), &json!({"last": 5}));
+    let mut blocks = || {
+        let block = viewer.until_v1("lines").remove(0);
+        let lines = block["lines"].as_array().unwrap().len();
+        (
+            block["source"].as_str().unwrap().to_owned(),
+            block["seq"].as_u64().unwrap(),
+            lines,
+        )
+    };
+    assert_eq!(blocks(), ("output".to_owned(), 999, 2));
+    assert_eq!(blocks(), ("install".to_owned(), 1_001, 1));
+    assert_eq!(blocks(), ("output".to_owned(), 1_002, 2));
+}
+
+#[test]
 fn what_cannot_be_resumed_is_a_gap_with_its_reason() {
     let mut stand = Stand::new();
     print(&mut stand, 1, 100);
