@@ -18,6 +18,7 @@ mod nodes;
 mod open;
 mod recent;
 mod revocations;
+mod room;
 mod servers;
 mod sessions;
 mod users;
@@ -34,6 +35,7 @@ pub use users::UserRow;
 
 use group_commit::AuditWriter;
 use recent::{Recent, Shelf};
+use room::{Room, is_disk_full};
 use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction, migrate::MigrateError};
 use std::sync::Arc;
 
@@ -63,6 +65,9 @@ pub enum StoreError {
         /// Why.
         source: std::io::Error,
     },
+    /// Nothing was changed. The same works once there is room.
+    #[error("The disk of the panel's database is full: make room on it, then try again.")]
+    DiskFull,
     /// The engine said no.
     #[error("the database: {0}")]
     Engine(sqlx::Error),
@@ -76,6 +81,7 @@ impl From<sqlx::Error> for StoreError {
         match error.as_database_error() {
             Some(db) if db.is_unique_violation() => Self::Conflict,
             Some(db) if db.is_foreign_key_violation() => Self::Dependent,
+            Some(db) if is_disk_full(db) => Self::DiskFull,
             _ => Self::Engine(error),
         }
     }
@@ -100,7 +106,12 @@ pub(crate) enum Database {
 
 /// A change under way. Dropped without [`Tx::commit`], nothing of it happened.
 #[derive(Debug)]
-pub struct Tx(Change, Option<Arc<Recent>>);
+pub struct Tx {
+    change: Change,
+    recent: Option<Arc<Recent>>,
+    room: Room,
+    has_written: bool,
+}
 
 #[derive(Debug)]
 pub(crate) enum Change {
@@ -126,7 +137,7 @@ macro_rules! rows {
 /// The same inside a change.
 macro_rules! tx_rows {
     ($fetch:ident, $row:ty, $tx:expr, $sql:expr $(, $bind:expr)* $(,)?) => {
-        match &mut $tx.0 {
+        match &mut $tx.change {
             $crate::store::Change::Sqlite(tx) => {
                 sqlx::query_as::<sqlx::Sqlite, $row>($sql)$(.bind($bind))*.$fetch(&mut **tx).await
             }
@@ -134,14 +145,14 @@ macro_rules! tx_rows {
                 sqlx::query_as::<sqlx::Postgres, $row>($sql)$(.bind($bind))*.$fetch(&mut **tx).await
             }
         }
-        .map_err($crate::store::StoreError::from)
+        .map_err(|error| $tx.room.told(error))
     };
 }
 
 /// Changes rows inside a change; gives how many.
 macro_rules! change {
     ($tx:expr, $sql:expr $(, $bind:expr)* $(,)?) => {
-        match &mut $tx.0 {
+        match &mut $tx.change {
             $crate::store::Change::Sqlite(tx) => {
                 sqlx::query::<sqlx::Sqlite>($sql)$(.bind($bind))*.execute(&mut **tx).await.map(|r| r.rows_affected())
             }
@@ -149,7 +160,8 @@ macro_rules! change {
                 sqlx::query::<sqlx::Postgres>($sql)$(.bind($bind))*.execute(&mut **tx).await.map(|r| r.rows_affected())
             }
         }
-        .map_err($crate::store::StoreError::from)
+        .inspect(|rows| $tx.has_written |= *rows > 0)
+        .map_err(|error| $tx.room.told(error))
     };
 }
 pub(crate) use {change, rows, tx_rows};
@@ -160,23 +172,27 @@ pub struct Store {
     pub(crate) db: Database,
     audit: AuditWriter,
     recent: Option<Arc<Recent>>,
+    room: Room,
 }
 
 impl Store {
     /// Opens `address` (a path, `sqlite:path` or `postgres://...`) and brings its tables up to date.
     pub async fn open(address: &str) -> Result<Self> {
         let db = open::open(address).await?;
+        let room = Room::default();
         Ok(Self {
-            audit: AuditWriter::start(db.clone()),
+            audit: AuditWriter::start(db.clone(), room.clone()),
             recent: matches!(db, Database::Sqlite { .. }).then(Arc::default),
+            room,
             db,
         })
     }
 
     /// Begins a change. On SQLite the writer's place is taken at once, so that a change never fails half-way as busy.
     pub async fn begin(&self) -> Result<Tx> {
-        let Tx(change, _) = self.db.begin().await?;
-        Ok(Tx(change, self.recent.clone()))
+        let mut tx = self.db.begin(&self.room).await?;
+        tx.recent.clone_from(&self.recent);
+        Ok(tx)
     }
 
     /// Reads a row by `read`, or gives the one that still holds.
@@ -198,6 +214,13 @@ impl Store {
         self.audit.write(entry).await
     }
 
+    /// The same for what has been done or refused already, or changes nothing. Where the disk is full, the row is kept
+    /// in memory and written as soon as there is room; so many rows that [`StoreError::DiskFull`] is the answer for
+    /// another are kept at most.
+    pub async fn record_or_keep(&self, entry: AuditEntry) -> Result<()> {
+        self.audit.write_or_keep(entry).await
+    }
+
     /// Closes all connections; changes under way are waited for.
     pub async fn close(&self) {
         match &self.db {
@@ -211,12 +234,18 @@ impl Store {
 }
 
 impl Database {
-    pub(crate) async fn begin(&self) -> Result<Tx> {
-        let change = match self {
-            Self::Sqlite { write, .. } => Change::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
-            Self::Postgres(pool) => Change::Postgres(pool.begin().await?),
+    async fn begin(&self, room: &Room) -> Result<Tx> {
+        let begun = match self {
+            Self::Sqlite { write, .. } => write.begin_with("BEGIN IMMEDIATE").await.map(Change::Sqlite),
+            Self::Postgres(pool) => pool.begin().await.map(Change::Postgres),
         };
-        Ok(Tx(change, None))
+        let change = begun.map_err(|error| room.told(error))?;
+        Ok(Tx {
+            change,
+            recent: None,
+            room: room.clone(),
+            has_written: false,
+        })
     }
 }
 
@@ -224,18 +253,22 @@ impl Tx {
     /// Makes it last. In a task of its own: a caller that leaves in between must not leave it open whether it happened,
     /// nor rows that are no longer true on the shelves.
     pub async fn commit(self) -> Result<()> {
-        let Self(change, recent) = self;
         let done = tokio::spawn(async move {
-            let done = match change {
+            let done = match self.change {
                 Change::Sqlite(tx) => tx.commit().await,
                 Change::Postgres(tx) => tx.commit().await,
             };
-            if let Some(recent) = recent {
+            if let Some(recent) = self.recent {
                 recent.changed();
             }
-            done
+            match done {
+                Ok(()) if self.has_written => self.room.written(),
+                Ok(()) => {}
+                Err(error) => return Err(self.room.told(error)),
+            }
+            Ok(())
         });
-        Ok(done.await.map_err(|_| StoreError::Closed)??)
+        done.await.map_err(|_| StoreError::Closed)?
     }
 }
 

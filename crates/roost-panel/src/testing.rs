@@ -8,6 +8,7 @@
 
 mod postgres;
 pub(crate) mod scene;
+pub(crate) mod small_disk;
 
 use crate::{
     node_client::stub::{self, StubNode},
@@ -72,6 +73,11 @@ impl World {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("panel.db").to_str().unwrap().to_owned();
         Self::on(path, Some(dir)).await
+    }
+
+    /// With its database in this folder.
+    pub(crate) async fn sqlite_in(dir: &std::path::Path) -> Self {
+        Self::on(dir.join("panel.db").to_str().unwrap().to_owned(), None).await
     }
 
     pub(crate) async fn postgres() -> Self {

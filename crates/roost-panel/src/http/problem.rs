@@ -70,6 +70,8 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::Conflict => Self::new(409, "Something of that name exists already."),
             StoreError::Dependent => Self::new(409, "Something else still depends on it."),
+            // The store has logged it, once.
+            full @ StoreError::DiskFull => Self::new(507, full.to_string()),
             other => Self::internal(&other),
         }
     }

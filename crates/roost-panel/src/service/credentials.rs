@@ -125,8 +125,9 @@ pub async fn issue(app: &App, asked: Asked<'_>) -> Result<Answer, NoCredentials>
     let token = Claims::new(grant, asked.as_of)
         .sign(&node.target.secret)
         .map_err(|error| ServiceError::Internal(format!("a token could not be signed: {error}")))?;
+    // Consoles go on where the disk is full: a token changes nothing by itself, and its row is kept.
     app.store
-        .record(audit::entry(app, asked.actor, ISSUED).on(asked.server))
+        .record_or_keep(audit::entry(app, asked.actor, ISSUED).on(asked.server))
         .await?;
     Ok(Answer::Issued(Credentials::new(token, socket)))
 }
@@ -210,7 +211,9 @@ pub async fn note_state(app: &App, server: &ServerRow, state: PowerState) {
         tx.set_state(server.uuid, state).await?;
         tx.commit().await
     };
-    if let Err(error) = noted.await {
+    if let Err(error) = noted.await
+        && !matches!(error, StoreError::DiskFull)
+    {
         tracing::warn!(server = %server.identifier, %error, "a server's state could not be noted");
     }
 }

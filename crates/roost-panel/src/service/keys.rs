@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     panel::App,
-    store::{KeyRow, UserRow},
+    store::{KeyRow, StoreError, UserRow},
 };
 
 /// What every key begins with.
@@ -34,7 +34,11 @@ pub async fn check(app: &App, token: &str) -> Result<Option<KeyRow>> {
     if let Some(key) = &found
         && key.last_used_at.is_none_or(|last| now - last >= NOTED_EVERY)
     {
-        app.store.touch_key(&key.identifier, now, NOTED_EVERY).await?;
+        match app.store.touch_key(&key.identifier, now, NOTED_EVERY).await {
+            // When it was last used is only told, and noted once there is room.
+            Ok(()) | Err(StoreError::DiskFull) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
     Ok(found)
 }

@@ -14,10 +14,10 @@ mod tell;
 #[cfg(test)]
 mod tests;
 
-use super::Result;
+use super::{Result, ServiceError};
 use crate::{
     panel::App,
-    store::{NewRevocation, RevocationRow, ServerRow, Tx},
+    store::{NewRevocation, RevocationRow, ServerRow, StoreError, Tx},
 };
 use roost_wire::{
     clock::Millis,
@@ -191,7 +191,9 @@ async fn hand_out(app: &App, workers: &mut JoinSet<Uuid>, busy: &mut HashSet<Uui
 /// Tells one node, row after row. Where one fails, those behind it wait as long.
 async fn work(app: App, node: Uuid, rows: Vec<RevocationRow>) -> Uuid {
     if let Err(error) = tell_all(&app, node, &rows).await {
-        tracing::error!(%node, %error, "the store could not note which revocations were told; they are told again");
+        if !matches!(error, ServiceError::Store(StoreError::DiskFull)) {
+            tracing::error!(%node, %error, "the store could not note which revocations were told; they are told again");
+        }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     node

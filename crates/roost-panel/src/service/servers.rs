@@ -207,7 +207,7 @@ pub async fn erase(app: &App, actor: &Actor, server: &ServerRow, before: i64) ->
         .on(server)
         .with("before", roost_wire::clock::rfc3339(before))
         .with("lines", erased.lines);
-    app.store.record(row).await?;
+    app.store.record_or_keep(row).await?;
     Ok(erased)
 }
 

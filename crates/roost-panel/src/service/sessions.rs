@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     panel::App,
-    store::{NewSession, SessionRow, UserRow},
+    store::{NewSession, SessionRow, StoreError, UserRow},
 };
 use std::net::IpAddr;
 
@@ -97,7 +97,11 @@ pub async fn check(app: &App, cookie: &str) -> Result<Option<SessionRow>> {
     if let Some(session) = &found
         && session.expires_at < now + LIFETIME - EXTENDED_EVERY
     {
-        app.store.extend_session(&session.id, now + LIFETIME).await?;
+        match app.store.extend_session(&session.id, now + LIFETIME).await {
+            // It holds for now, and its end is moved once there is room.
+            Ok(()) | Err(StoreError::DiskFull) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
     Ok(found)
 }

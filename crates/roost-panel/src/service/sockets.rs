@@ -111,6 +111,6 @@ pub async fn end(app: &App, actor: &Actor, id: Uuid) -> Result<()> {
             row = row.on(server);
         }
     }
-    app.store.record(row).await?;
+    app.store.record_or_keep(row).await?;
     Ok(())
 }

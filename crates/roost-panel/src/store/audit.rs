@@ -1,6 +1,6 @@
 //! The audit: who did what, from where, by which way. Rows are written once and never changed.
 
-use super::{Change, Database, Result, Store, Tx, rows};
+use super::{Change, Database, Result, Room, Store, Tx, rows};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -210,18 +210,18 @@ async fn insert(tx: &mut Tx, mut entries: &[AuditEntry]) -> Result<()> {
         let size = SIZES.into_iter().find(|s| *s <= entries.len()).unwrap_or(1);
         let (now, later) = entries.split_at(size);
         let sql = insert_sql(size);
-        match &mut tx.0 {
-            Change::Sqlite(tx) => {
-                bind_rows!(sqlx::query::<sqlx::Sqlite>(sql), now)
-                    .execute(&mut **tx)
-                    .await?;
-            }
-            Change::Postgres(tx) => {
-                bind_rows!(sqlx::query::<sqlx::Postgres>(sql), now)
-                    .execute(&mut **tx)
-                    .await?;
-            }
-        }
+        let written = match &mut tx.change {
+            Change::Sqlite(tx) => bind_rows!(sqlx::query::<sqlx::Sqlite>(sql), now)
+                .execute(&mut **tx)
+                .await
+                .map(drop),
+            Change::Postgres(tx) => bind_rows!(sqlx::query::<sqlx::Postgres>(sql), now)
+                .execute(&mut **tx)
+                .await
+                .map(drop),
+        };
+        written.map_err(|error| tx.room.told(error))?;
+        tx.has_written = true;
         entries = later;
     }
     Ok(())
@@ -232,8 +232,8 @@ fn details_text(details: &Map<String, Value>) -> String {
 }
 
 /// Writes `entries` as one change.
-pub(super) async fn write_batch(db: &Database, entries: &[AuditEntry]) -> Result<()> {
-    let mut tx = db.begin().await?;
+pub(super) async fn write_batch(db: &Database, room: &Room, entries: &[AuditEntry]) -> Result<()> {
+    let mut tx = db.begin(room).await?;
     insert(&mut tx, entries).await?;
     tx.commit().await
 }

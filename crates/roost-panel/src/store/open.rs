@@ -2,6 +2,7 @@
 
 use super::{Database, Result, StoreError};
 use sqlx::{
+    Connection as _,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -48,6 +49,17 @@ async fn open_sqlite(path: &Path) -> Result<Database> {
         .acquire_timeout(PATIENCE)
         .idle_timeout(None)
         .max_lifetime(None)
+        // Where the disk is full, SQLite itself has ended the transaction: a ROLLBACK fails then, and for the driver the
+        // connection would be within a transaction for good, with no way to begin another. A new one takes its place.
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                if connection.is_in_transaction() {
+                    // A change that was dropped is rolled back by now.
+                    connection.ping().await?;
+                }
+                Ok(!connection.is_in_transaction())
+            })
+        })
         .connect_with(options.clone())
         .await?;
     sqlx::migrate!("migrations/sqlite").run(&write).await?;

@@ -1,7 +1,10 @@
 //! Changes and audit rows on both engines.
 
-use super::{AuditEntry, AuditFilter, Store};
-use crate::{service::accounts::cli_user, testing::on_both_databases};
+use super::{AuditEntry, AuditFilter, Store, StoreError};
+use crate::{
+    service::accounts::cli_user,
+    testing::{on_both_databases, small_disk::SmallDisk},
+};
 use serde_json::Map;
 use uuid::Uuid;
 
@@ -76,5 +79,28 @@ async fn the_file_is_for_its_owner_alone() {
         let entry = entry.unwrap();
         let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
         assert_eq!(mode, 0o600, "{:?}", entry.path());
+    }
+}
+
+#[tokio::test]
+async fn rows_that_are_kept_on_a_full_disk_are_bounded_and_written_by_themselves_once_there_is_room() {
+    let disk = SmallDisk::new();
+    let store = Store::open(disk.path().join("panel.db").to_str().unwrap())
+        .await
+        .unwrap();
+    disk.fill();
+    while store.record(entry("server:test", None)).await.is_ok() {}
+    let rows = (0..300).map(|_| store.record_or_keep(entry("server:kept", None)));
+    let kept = futures_util::future::join_all(rows).await;
+    assert_eq!(kept.iter().filter(|k| k.is_ok()).count(), 256);
+    for refused in kept.into_iter().filter_map(Result::err) {
+        assert!(matches!(refused, StoreError::DiskFull), "{refused}");
+    }
+    assert_eq!(count(&store, "server:kept").await, 0);
+    disk.make_room();
+    let begun = std::time::Instant::now();
+    while count(&store, "server:kept").await != 256 {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(10));
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
 }

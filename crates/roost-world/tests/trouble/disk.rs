@@ -1,4 +1,4 @@
-//! The journals' disk is full, and then it is not.
+//! The journals' disk is full, or that of the whole data directory, and then it is not.
 
 use crate::Told;
 use anyhow::{Context, ensure};
@@ -7,6 +7,7 @@ use roost_world::{
     chatter::{assert_each_once, numbers},
     follower::follow,
     http::Person,
+    roost::target_dir,
 };
 use std::{
     io::Write,
@@ -19,9 +20,9 @@ use std::{
 struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    fn at(path: &Path) -> anyhow::Result<Self> {
+    fn at(path: &Path, options: &str) -> anyhow::Result<Self> {
         let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=6m,mode=700", "roost-test"])
+            .args(["-t", "tmpfs", "-o", options, "roost-test"])
             .arg(path)
             .status()
             .context("mount")?;
@@ -32,9 +33,12 @@ impl SmallDisk {
         Ok(Self(path.to_owned()))
     }
 
-    /// Fills it to the last byte.
+    /// Fills it to the last byte; again, where something was given back meanwhile.
     fn fill(&self) -> anyhow::Result<()> {
-        let mut ballast = std::fs::File::create(self.0.join("ballast"))?;
+        let mut ballast = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.0.join("ballast"))?;
         let mut piece = vec![0; 64 << 10];
         while !piece.is_empty() {
             // What does not fit whole is tried in halves, down to the last byte.
@@ -60,7 +64,7 @@ impl Drop for SmallDisk {
 async fn a_full_disk_stops_no_server_and_no_viewer_and_what_came_is_written_when_there_is_room() -> Told {
     let mut roost = Roost::start()?;
     roost.terminate()?;
-    let disk = SmallDisk::at(&roost.data().join("node/journals"))?;
+    let disk = SmallDisk::at(&roost.data().join("node/journals"), "size=6m,mode=700")?;
     roost.up()?;
     let program = roost.chatter("--rate 1000");
     roost.json(&["server", "create", "busy", "--command", &program, "--start"])?;
@@ -117,4 +121,76 @@ async fn a_full_disk_stops_no_server_and_no_viewer_and_what_came_is_written_when
     );
     drop(roost);
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_data_directory_is_told_and_everything_works_again_once_there_is_room() -> Told {
+    let mut roost = Roost::start()?;
+    roost.terminate()?;
+    // It begins anew on a disk of its own.
+    std::fs::remove_dir_all(roost.data())?;
+    std::fs::create_dir(roost.data())?;
+    // The keeper's copy of the program lies there, too.
+    let program = std::fs::metadata(target_dir().join("roost"))?.len();
+    let disk = SmallDisk::at(&roost.data(), &format!("size={},mode=755", program + (64 << 20)))?;
+    roost.up()?;
+    let program = roost.chatter("--rate 200");
+    roost.json(&["server", "create", "busy", "--command", &program, "--start"])?;
+    let admin = Person::sign_in(&roost, "admin").await?;
+    let follower = tokio::spawn(follow(
+        admin.clone(),
+        "busy".to_owned(),
+        "said the end".to_owned(),
+        Duration::from_secs(60),
+    ));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    refuse_for_want_of_room(&roost, &disk)?;
+    let shown = roost.json(&["server", "show", "busy"])?;
+    ensure!(shown["state"] == "running", "{shown}");
+    let console = admin.get("/api/client/servers/busy/websocket").await?;
+    ensure!(console.status == 200, "no console: {}", console.text);
+    let stranger = Person::sign_in(&roost, "admin").await;
+    ensure!(stranger.is_err_and(|why| why.to_string().contains("507")));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    disk.make_room()?;
+    roost.json(&["server", "send", "busy", "rate 0"])?;
+    roost.json(&["server", "create", "second", "--command", &program])?;
+    Person::sign_in(&roost, "admin").await?;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    roost.json(&["server", "send", "busy", "say the end"])?;
+    let followed = tokio::time::timeout(Duration::from_secs(30), follower)
+        .await
+        .context("the viewer did not get to the end")???;
+    followed.assert_whole()?;
+    let numbers = numbers(&roost, "busy")?;
+    ensure!(numbers.len() > 400, "only {} lines", numbers.len());
+    assert_each_once(&numbers)?;
+    let said = roost
+        .log()
+        .matches("the disk of the panel's database is full")
+        .count();
+    ensure!(said == 1, "said {said} times:\n{}", roost.log());
+    drop(roost);
+    Ok(())
+}
+
+/// Fills the disk and types until the panel has no room for the audit of it.
+fn refuse_for_want_of_room(roost: &Roost, disk: &SmallDisk) -> Told {
+    let begun = Instant::now();
+    loop {
+        disk.fill()?;
+        let sent = roost.cli(&["server", "send", "busy", "say still there"])?;
+        if !sent.status.success() {
+            let error = String::from_utf8_lossy(&sent.stderr);
+            ensure!(
+                error.contains("disk of the panel's database is full"),
+                "it says: {error}"
+            );
+            return Ok(());
+        }
+        ensure!(
+            begun.elapsed() < Duration::from_secs(20),
+            "the disk is full, and commands are taken"
+        );
+    }
 }

@@ -57,7 +57,7 @@ pub async fn send(
             let row = audit::entry(&app, &allowed.identity.actor(), "server:console.refused")
                 .on(&allowed.server)
                 .with("reason", problem.message());
-            app.store.record(row).await?;
+            app.store.record_or_keep(row).await?;
             return Err(problem);
         }
     };

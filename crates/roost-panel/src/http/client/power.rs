@@ -50,6 +50,6 @@ pub async fn act(
         .on(&allowed.server)
         .with("action", action.as_str())
         .with("reason", problem.message());
-    app.store.record(row).await?;
+    app.store.record_or_keep(row).await?;
     Err(problem)
 }

@@ -10,6 +10,7 @@
 //! | 409 | suspended (administrators pass) |
 //! | 500 | no node, or a node without an address |
 //! | 502 | the node can't be used; within 2 s |
+//! | 507 | the disk is full, and no more audit rows can be kept until there is room |
 
 use super::node_problem;
 use crate::{
@@ -72,7 +73,7 @@ pub async fn issue(
         let row = audit::entry(&app, &allowed.identity.actor(), REFUSED)
             .on(&allowed.server)
             .with("reason", refused.0.message.as_str());
-        app.store.record(row).await?;
+        app.store.record_or_keep(row).await?;
         return Err(refused);
     }
     let identity = &allowed.identity;
@@ -118,7 +119,7 @@ async fn record_stranger(app: &App, parts: &mut Parts) -> Result<(), ApiError> {
     let row = audit::entry(app, &identity.actor(), REFUSED)
         .on(&server)
         .with("reason", "no access to this server");
-    Ok(app.store.record(row).await?)
+    Ok(app.store.record_or_keep(row).await?)
 }
 
 fn refusal(allowed: &Allowed<Anybody>, error: NoCredentials) -> ApiError {
