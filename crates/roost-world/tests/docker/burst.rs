@@ -18,22 +18,11 @@ use tokio::io::AsyncWriteExt;
 type Told = anyhow::Result<()>;
 
 const LINES: u64 = 200_000;
-/// Lines a second on a machine that has nothing else to do.
+/// Lines a second; a machine that is busy otherwise does several times as many.
 const BAR: f64 = 40_000.0;
 /// Of the engine's own attach.
 const RATIO: f64 = 0.5;
 const PATIENCE: Duration = Duration::from_secs(120);
-
-/// Whether the machine has time for a measurement.
-fn is_idle() -> bool {
-    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let load: f64 = load
-        .split(' ')
-        .next()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(f64::MAX);
-    load < 1.0
-}
 
 /// Has the server print the burst; every line comes once and in order. Gives lines a second.
 async fn rate_of(roost: &Roost) -> anyhow::Result<f64> {
@@ -116,7 +105,6 @@ async fn rate_of_attach(engine: &Engine, image: &str) -> anyhow::Result<f64> {
 #[tokio::test]
 async fn a_burst_of_a_process_reaches_a_classic_viewer_whole() -> Told {
     let roost = Roost::start()?;
-    let idle = is_idle();
     roost.json(&[
         "server",
         "create",
@@ -127,25 +115,21 @@ async fn a_burst_of_a_process_reaches_a_classic_viewer_whole() -> Told {
     ])?;
     let rate = rate_of(&roost).await?;
     println!("process: {LINES} lines to a classic viewer at {rate:.0} lines/s");
-    ensure!(
-        !idle || rate >= BAR,
-        "{rate:.0} lines/s, at least {BAR} are wanted"
-    );
+    ensure!(rate >= BAR, "{rate:.0} lines/s, at least {BAR} are wanted");
     Ok(())
 }
 
 #[tokio::test]
 async fn a_burst_of_a_container_reaches_a_classic_viewer_whole() -> Told {
     let engine = crate::trouble::engine("{}")?;
-    let idle = is_idle();
     let floor = rate_of_attach(&engine, crate::trouble::IMAGE).await?;
     engine.remove_container("plain")?;
     let roost = crate::trouble::roost(&engine.socket(), 0)?;
     let rate = rate_of(&roost).await?;
     println!("container: {LINES} lines at {rate:.0} lines/s, the engine's own attach {floor:.0}");
     ensure!(
-        rate >= RATIO * floor || idle && rate >= BAR,
-        "{rate:.0} lines/s of {floor:.0} that the engine's own attach does"
+        rate >= BAR && rate >= RATIO * floor,
+        "{rate:.0} lines/s of {floor:.0} that the engine's own attach does; at least {BAR} and {RATIO} of that are wanted"
     );
     let numbers = chatter::numbers(&roost, "busy")?;
     ensure!(
