@@ -20,6 +20,8 @@ use std::{
 use uuid::Uuid;
 
 const THREADS: usize = 2;
+/// Live lines come first: who reads history waits where the machine is busy.
+const NICE: i32 = 10;
 
 /// What to read, and where to send it.
 pub(super) struct Job {
@@ -121,6 +123,8 @@ impl HistoryPool {
 }
 
 fn work(room: &Room) {
+    // Without the right to it they read at the node's own priority.
+    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
     loop {
         let mut queue = room.queue.lock().unwrap_or_else(PoisonError::into_inner);
         let job = loop {
