@@ -9,10 +9,9 @@ use std::time::{Duration, Instant};
 /// Commands typed while the panel is away.
 const TYPED: usize = 30;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_panel_that_is_away_stops_no_console_and_gets_its_audit_later() -> Told {
-    let mut roost = Roost::start()?;
-    let mut node = Daemon::start(&roost, "far").await?;
+/// A node of its own, and on it the server `game`, which writes 20 lines a second.
+async fn node_with_game(roost: &Roost) -> anyhow::Result<Daemon> {
+    let node = Daemon::start(roost, "far").await?;
     let program = roost.chatter("--rate 20");
     roost.json(&[
         "server",
@@ -24,6 +23,13 @@ async fn a_panel_that_is_away_stops_no_console_and_gets_its_audit_later() -> Tol
         &program,
         "--start",
     ])?;
+    Ok(node)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_panel_that_is_away_stops_no_console_and_gets_its_audit_later() -> Told {
+    let mut roost = Roost::start()?;
+    let mut node = node_with_game(&roost).await?;
     let admin = Person::sign_in(&roost, "admin").await?;
     let mut viewer = Viewer::join(&admin, "game").await?;
     viewer.line(|line| line.starts_with("L20 ")).await?;
@@ -102,18 +108,7 @@ async fn a_panel_that_is_away_stops_no_console_and_gets_its_audit_later() -> Tol
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_comes_back_knows_at_once_what_was_revoked_meanwhile() -> Told {
     let roost = Roost::start()?;
-    let mut node = Daemon::start(&roost, "far").await?;
-    let program = roost.chatter("--rate 20");
-    roost.json(&[
-        "server",
-        "create",
-        "game",
-        "--node",
-        "far",
-        "--command",
-        &program,
-        "--start",
-    ])?;
+    let mut node = node_with_game(&roost).await?;
     let (bot, key) = Person::with_key(&roost, "admin")?;
     let (revoked, url) = bot.credentials("game").await?;
     let (kept, _) = Person::sign_in(&roost, "admin")

@@ -73,7 +73,8 @@ fn text_of(line: &Line<'_>) -> String {
     Line { bytes, ..*line }.text().into_owned()
 }
 
-/// The last lines that the program wrote in its run, as text. What the ring does not have any more is left out: the history has it.
+/// The last lines that the program wrote in its run, as text. What the ring does not have any more is left out: the
+/// history has it.
 fn last_lines(console: &Console) -> Vec<String> {
     let end = console.next_seq();
     let from = end.saturating_sub(LOOK_BACK).max(console.run_first_seq());
