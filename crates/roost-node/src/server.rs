@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   registry ── creates, finds, deletes ──> actor (one a server)
-//!   routes, sockets ── ServerHandle ──> mailbox ──> actor ── power::step ──> driver ──> runtimes, pump
+//!   routes, sockets ── ServerHandle ──> mailbox ──> actor ── roost_power::step ──> driver ──> runtimes, pump
 //! ```
 
 mod actor;
@@ -13,7 +13,6 @@ mod disk;
 mod driver;
 mod figures;
 pub mod handle;
-pub mod power;
 pub mod registry;
 pub(crate) mod runtimes;
 mod saved;

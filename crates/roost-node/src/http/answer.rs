@@ -42,17 +42,13 @@ impl IntoResponse for Failure {
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         let status = match refusal {
-            Refusal::Suspended => StatusCode::BAD_REQUEST,
+            Refusal::Power(roost_power::Refusal::Suspended) => StatusCode::BAD_REQUEST,
             Refusal::Offline | Refusal::Failed(_) => StatusCode::BAD_GATEWAY,
             Refusal::TooLong(_)
             | Refusal::ControlCharacter(_)
             | Refusal::NotInEncoding(..)
             | Refusal::UnknownAction => StatusCode::UNPROCESSABLE_ENTITY,
-            Refusal::AlreadyUp(_)
-            | Refusal::AlreadyOffline
-            | Refusal::Installing
-            | Refusal::GoingDown
-            | Refusal::Busy(_) => StatusCode::CONFLICT,
+            Refusal::Power(_) => StatusCode::CONFLICT,
             Refusal::NoPermission(_) => StatusCode::FORBIDDEN,
             Refusal::TooMany => StatusCode::TOO_MANY_REQUESTS,
         };

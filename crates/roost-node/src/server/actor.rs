@@ -3,7 +3,7 @@
 //! ```text
 //!   mailbox (sockets, routes) ──┐
 //!   pump events ────────────────┤
-//!   reports of its own jobs ────┼──> Input ──> power::step ──> effects ──> driver
+//!   reports of its own jobs ────┼──> Input ──> roost_power::step ──> effects ──> driver
 //!   timers ─────────────────────┘                  └──> view (watch), state.json
 //! ```
 //!
@@ -21,11 +21,11 @@ use super::{
     driver::Placed,
     figures::Figures,
     handle::{Refusal, Reply, Request, ServerHandle, ServerView},
-    power::{AfterEnd, Input, Power, Rules, Saved, step},
     saved,
 };
 use crate::{pump::PumpEvent, runtime::Running, socket::Filter};
 use roost_console::Console;
+use roost_power::{AfterEnd, Input, Power, Rules, Saved, step};
 use roost_wire::{close::Close, node_api::LastEnd, power::PowerState, stats::Stats};
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -339,7 +339,7 @@ impl Actor {
         let mut answer = Ok(());
         for effect in effects {
             match effect {
-                super::power::Effect::Refuse(refusal) => answer = Err(refusal),
+                roost_power::Effect::Refuse(refusal) => answer = Err(refusal.into()),
                 effect => self.carry_out(effect),
             }
         }
@@ -374,7 +374,7 @@ impl Actor {
     fn show(&mut self) {
         let phase = &self.power.phase;
         let state = phase.wire();
-        let installing = matches!(phase, super::power::Phase::Installing { .. });
+        let installing = matches!(phase, roost_power::Phase::Installing { .. });
         self.view.send_if_modified(|view| {
             let before = view.clone();
             view.state = state;

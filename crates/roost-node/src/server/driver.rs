@@ -11,8 +11,7 @@ use super::{
     actor::{Actor, Installing, Report},
     command,
     handle::ServerView,
-    power::{Effect, Exit, Input},
-    stop::{SIGKILL, SIGTERM, StopWith, stop_with},
+    stop::{StopWith, stop_with},
 };
 use crate::{
     pump::DoneRule,
@@ -20,6 +19,10 @@ use crate::{
 };
 use bytes::Bytes;
 use roost_console::{Audience, Event};
+use roost_power::{
+    Effect, Exit, Input,
+    signal::{SIGKILL, SIGTERM},
+};
 use roost_wire::{event, node_api::Source, remote::Runtime, stats::Stats, v1};
 use std::sync::Arc;
 use tokio::time::Instant;

@@ -50,24 +50,9 @@ pub enum Refusal {
     /// The server is offline.
     #[error("The server is offline: start it first.")]
     Offline,
-    /// Start of a server that is up.
-    #[error("The server is already {0}.")]
-    AlreadyUp(PowerState),
-    /// Stop of a server that is down.
-    #[error("The server is already offline.")]
-    AlreadyOffline,
-    /// Suspended.
-    #[error("The server is suspended: an administrator must unsuspend it first.")]
-    Suspended,
-    /// Installing.
-    #[error("The server is being installed: wait until the installer has ended.")]
-    Installing,
-    /// The node stops all its servers.
-    #[error("The node is going down: start the server when it is up again.")]
-    GoingDown,
-    /// A power action is under way.
-    #[error("Another power action ({0}) is under way: wait for it, or use kill.")]
-    Busy(PowerAction),
+    /// The power rule says no.
+    #[error(transparent)]
+    Power(#[from] roost_power::Refusal),
     /// The terminal takes no more than this in one line.
     #[error("The command has {0} bytes, the server's terminal takes 4095 a line: shorten it.")]
     TooLong(usize),

@@ -142,7 +142,7 @@ impl Registry {
         save_definition(&self.context.layout, &definition)?;
         let beginning = Beginning {
             definition,
-            saved: super::power::Saved::default(),
+            saved: roost_power::Saved::default(),
             last_end: None,
             origin: Origin::Created(install),
         };

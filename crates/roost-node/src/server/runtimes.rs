@@ -2,7 +2,7 @@
 //!
 //! Both leave the terminal's bytes to a keeper; only what differs between them is asked here.
 
-use super::{definition::Definition, driver::Placed, power::Exit};
+use super::{definition::Definition, driver::Placed};
 use crate::pump::Pumps;
 use crate::runtime::{
     Launch, Running, Sample, StartError,
@@ -11,6 +11,7 @@ use crate::runtime::{
     measure::TreeMeter,
     process::Processes,
 };
+use roost_power::Exit;
 use roost_wire::{
     node_api::Source,
     node_config::NodeConfig,

@@ -1,7 +1,8 @@
 //! What the node writes down of each server, to go on from it in its next life: settings, power, how the last run ended.
 
-use super::{definition::Definition, power::Saved};
+use super::definition::Definition;
 use crate::node::Layout;
+use roost_power::Saved;
 use roost_wire::node_api::LastEnd;
 use std::{fs, io, io::Write, os::unix::fs::OpenOptionsExt, path::Path, path::PathBuf};
 use uuid::Uuid;

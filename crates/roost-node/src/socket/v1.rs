@@ -4,6 +4,7 @@
 
 use super::{Ended, shard::Shard, viewer::Viewer};
 use crate::server::handle::Refusal;
+use roost_power::Refusal as PowerRefusal;
 use roost_wire::v1::{self, BadRequest, Begin, Code, Reason};
 use serde_json::{Value, json};
 use std::sync::{Arc, atomic::Ordering};
@@ -23,10 +24,10 @@ impl Refusal {
     pub(super) fn code(&self) -> Code {
         match self {
             Self::Offline => Code::Offline,
-            Self::AlreadyUp(_) | Self::AlreadyOffline => Code::Already,
-            Self::Suspended => Code::Suspended,
-            Self::Installing => Code::Installing,
-            Self::Busy(_) | Self::GoingDown => Code::Busy,
+            Self::Power(PowerRefusal::AlreadyUp(_) | PowerRefusal::AlreadyOffline) => Code::Already,
+            Self::Power(PowerRefusal::Suspended) => Code::Suspended,
+            Self::Power(PowerRefusal::Installing) => Code::Installing,
+            Self::Power(PowerRefusal::Busy(_) | PowerRefusal::GoingDown) => Code::Busy,
             Self::TooLong(_) | Self::ControlCharacter(_) | Self::NotInEncoding(..) => Code::Command,
             Self::NoPermission(_) => Code::Permission,
             Self::UnknownAction => Code::Action,

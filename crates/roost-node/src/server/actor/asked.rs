@@ -4,10 +4,10 @@ use super::{Actor, Report};
 use crate::server::{
     command,
     handle::{Down, Refusal, Reply, Request, Requester},
-    power::Input,
     saved,
     stop::{StopWith, stop_with},
 };
+use roost_power::Input;
 use std::sync::Arc;
 
 impl Actor {
@@ -73,9 +73,9 @@ impl Actor {
         command::check(text)?;
         let view = self.view.borrow();
         if view.suspended {
-            Err(Refusal::Suspended)
+            Err(roost_power::Refusal::Suspended.into())
         } else if view.installing {
-            Err(Refusal::Installing)
+            Err(roost_power::Refusal::Installing.into())
         } else if self.power.phase.is_live() {
             Ok(())
         } else if self.power.phase.run().is_some() {

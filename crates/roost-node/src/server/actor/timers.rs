@@ -1,6 +1,6 @@
 //! The deadlines of one server, and what they turn into.
 
-use crate::server::power::{DONE_OVERDUE_SECS, Input, KILL_WARNING_SECS};
+use roost_power::{DONE_OVERDUE_SECS, Input, KILL_WARNING_SECS};
 use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;

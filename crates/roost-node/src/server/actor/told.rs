@@ -1,15 +1,9 @@
 //! What the pump and the server's own jobs tell: ends, samples, settings, the program of the node's last life.
 
 use super::{Actor, Report};
-use crate::{
-    pump::PumpEvent,
-    runtime::Running,
-    server::{
-        power::{Exit, Input},
-        runtimes::Failure,
-    },
-};
+use crate::{pump::PumpEvent, runtime::Running, server::runtimes::Failure};
 use roost_console::Audience;
+use roost_power::{Exit, Input};
 use roost_wire::event;
 use std::{sync::Arc, time::Duration};
 use tokio::sync::OwnedSemaphorePermit;

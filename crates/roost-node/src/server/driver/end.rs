@@ -2,13 +2,9 @@
 //!
 //! What follows is the power rule's business.
 
-use crate::server::{
-    actor::Actor,
-    handle::Requester,
-    power::{Exit, Input},
-    saved,
-};
+use crate::server::{actor::Actor, handle::Requester, saved};
 use roost_console::{Console, Line, without_escapes};
+use roost_power::{Exit, Input};
 use roost_wire::{
     clock::rfc3339,
     node_api::{LastEnd, Source},

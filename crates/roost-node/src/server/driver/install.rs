@@ -9,10 +9,10 @@ use crate::{
         actor::{Actor, Report},
         context::Context,
         definition::Definition,
-        power::Input,
     },
 };
 use roost_console::Audience;
+use roost_power::Input;
 use roost_wire::event;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;

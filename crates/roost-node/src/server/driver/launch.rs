@@ -7,11 +7,11 @@ use crate::{
         actor::{Actor, Report},
         context::Context,
         definition::Definition,
-        power::Input,
         runtimes::Failure,
         saved,
     },
 };
+use roost_power::Input;
 use roost_wire::remote::Runtime;
 use std::{
     fs, io,

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     pump::Wake,
-    server::handle::{Refusal, Request},
+    server::handle::Request,
 };
 use roost_wire::v1::Code;
 use serde_json::{Value, json};
@@ -387,7 +387,7 @@ fn requests_are_answered_by_their_names() {
     let Request::Power { reply, .. } = stand.asked_for_action() else {
         panic!("no power")
     };
-    reply.send(Err(Refusal::Suspended));
+    reply.send(Err(roost_power::Refusal::Suspended.into()));
     let refused = ada.until_v1("refused");
     assert_eq!(
         (&refused[0], &refused[1]["code"]),

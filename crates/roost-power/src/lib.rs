@@ -9,15 +9,17 @@
 //!    └─ install ─> Installing ─ ended ─> Offline
 //! ```
 //!
-//! [`step`] is pure: no clock, no process, no text on a console. `actor` gives it inputs one at a time and `driver`
-//! carries its effects out. Whether somebody may ask at all is decided before a request gets here.
+//! [`step`] is pure: no clock, no process, no socket. The node's `server::actor` gives it inputs one at a time and
+//! `server::driver` carries its effects out. Whether somebody may ask at all is decided before a request gets here.
 
 mod effect;
 mod events;
 mod history;
 mod input;
 mod phase;
+mod refusal;
 mod requests;
+pub mod signal;
 #[cfg(test)]
 mod tests;
 mod texts;
@@ -26,6 +28,7 @@ pub use effect::Effect;
 pub use history::History;
 pub use input::{AfterEnd, Input, Rules};
 pub use phase::{Follows, Phase, Power, Saved, StopReason, Stopping};
+pub use refusal::Refusal;
 pub use texts::Exit;
 
 use roost_wire::power::PowerAction;

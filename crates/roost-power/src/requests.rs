@@ -4,7 +4,7 @@ use super::{
     Effect, Follows, KILL_AGAIN_SECS, KILL_WARNING_SECS, Machine, Phase, SUSPEND_STOP_SECS, StopReason,
     Stopping, texts,
 };
-use crate::server::handle::Refusal;
+use crate::Refusal;
 use roost_wire::power::PowerAction;
 use uuid::Uuid;
 

@@ -3,7 +3,7 @@
 use super::{
     AfterEnd, Effect, Exit, Follows, Machine, Phase, START_AGAIN_MS, Saved, StopReason, Stopping, texts,
 };
-use crate::server::handle::Refusal;
+use crate::Refusal;
 use roost_wire::{
     power::{PowerAction, PowerState},
     remote::RestartPolicy,

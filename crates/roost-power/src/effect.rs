@@ -1,6 +1,6 @@
 //! What the power rule wants done. How it is done is the driver's business.
 
-use super::{super::handle::Refusal, Exit};
+use super::{Exit, Refusal};
 use roost_wire::power::PowerState;
 use uuid::Uuid;
 

@@ -8,7 +8,6 @@ mod requests;
 mod words;
 
 use super::*;
-use crate::server::handle::Refusal;
 use roost_wire::{power::PowerState, remote::RestartPolicy};
 use uuid::Uuid;
 

@@ -80,7 +80,7 @@ impl fmt::Display for Exit {
         match (self.code, self.signal) {
             (_, Some(signal)) => {
                 write!(f, "ended by signal {signal}")?;
-                if let Some(name) = crate::server::stop::signal_name(signal) {
+                if let Some(name) = crate::signal::signal_name(signal) {
                     write!(f, " ({name})")?;
                 }
             }
