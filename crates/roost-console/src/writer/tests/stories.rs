@@ -140,8 +140,10 @@ fn chunks_that_overlap_are_trimmed_and_a_jump_is_stated() {
             "3 lines (95 bytes) of the server's output were lost here."
         ]
     );
+    assert_eq!(bench.console.lost(), (3, 92 + 95));
     bench.kill_and_open(LIMITS);
     assert_eq!(bench.writer().position().unwrap().offset, 200);
+    assert_eq!(bench.console.lost(), (0, 0), "counted from the start");
 }
 
 #[test]

@@ -4,6 +4,9 @@
 //! is its bytes, each entry behind its time: an entry is a line, or a part of one (the engine cuts at 16 KiB, and where
 //! it was stopped itself). Which lines are wanted is not its business.
 
+#[cfg(test)]
+mod fuzz;
+
 use super::{ANSWER_SECS, Engine, EngineError};
 use http_body_util::{BodyExt, Empty};
 use hyper::{Request, StatusCode, client::conn::http1};
@@ -14,6 +17,8 @@ use tokio::net::UnixStream;
 
 /// `2026-11-24T18:25:40.123456789`, before the zone.
 const TIME_LEN: usize = 29;
+/// Bytes of a line after which the engine begins another entry.
+const ENTRY_MAX: usize = 16 << 10;
 /// Longest line that is put together, in bytes; of a longer one the rest is left out.
 const LINE_MAX: usize = 4 << 20;
 /// Longest refusal that is read, in bytes.
@@ -84,10 +89,7 @@ impl Engine {
                 "Docker can't read its log ({message})"
             )));
         }
-        let mut part =
-            parse(&bytes).ok_or_else(|| LogError::Unreadable("the engine's log has no times".to_owned()))?;
-        part.cut = cut;
-        Ok(part)
+        parse(&bytes, cut).ok_or_else(|| LogError::Unreadable("the engine's log has no times".to_owned()))
     }
 
     async fn log_bytes(
@@ -127,45 +129,69 @@ impl Engine {
     }
 }
 
-/// Takes the lines apart; `None` where an entry does not begin with a time.
-fn parse(bytes: &[u8]) -> Option<LogPart> {
-    let mut part = LogPart::default();
+/// Takes the lines apart; `None` where an entry does not begin with a time. `cut`: the log goes on.
+fn parse(bytes: &[u8], cut: bool) -> Option<LogPart> {
+    let mut part = LogPart {
+        cut,
+        ..LogPart::default()
+    };
     let mut rest = bytes;
-    while !rest.is_empty() {
-        // Behind the last line may stand the beginning of another.
-        let Some(end) = memchr::memchr(b'\n', rest) else {
-            break;
-        };
+    while let Some(end) = memchr::memchr(b'\n', rest) {
         let (entry, after) = (&rest[..end], &rest[end + 1..]);
         let (time, length) = time_at(entry)?;
-        part.lines.push(LogLine {
-            time,
-            bytes: joined(&entry[length..], time),
-        });
+        join(&entry[length..], time, &mut part.lines);
         rest = after;
+    }
+    // Behind the last line may stand the beginning of another.
+    if let Some((time, length)) = time_at(rest) {
+        let is_whole = join(&rest[length..], time, &mut part.lines);
+        if cut || !is_whole {
+            part.lines.pop();
+        }
     }
     Some(part)
 }
 
-/// The line without the times of entries that continue it: those are of the line's beginning, or later, where a time
-/// that the server wrote itself is earlier.
-fn joined(mut rest: &[u8], first: Millis) -> Vec<u8> {
-    let mut line = Vec::with_capacity(rest.len().min(LINE_MAX));
-    let mut from = 0;
+/// Adds the line without the times of entries that continue it: those are of the line's beginning, or later, where a
+/// time that the server wrote itself is earlier. Docker's `local` driver leaves out the line feed behind a line that it
+/// had cut (seen with 20.10), so that the next line stands here, too. Says whether the last one must be whole, even
+/// if no line feed follows.
+fn join(mut rest: &[u8], first: Millis, lines: &mut Vec<LogLine>) -> bool {
+    let mut line = LogLine {
+        time: first,
+        bytes: Vec::with_capacity(rest.len().min(LINE_MAX)),
+    };
+    let (mut from, mut was_cut) = (0, false);
+    let ends = |piece: &[u8], was_cut| was_cut && piece.len() < ENTRY_MAX && piece.ends_with(b"\r");
     while let Some(dot) = memchr::memchr(b'.', &rest[from..]).map(|at| from + at) {
         from = dot + 1;
         let Some(begin) = dot.checked_sub(TIME_LEN - 10) else {
             continue;
         };
         if let Some((time, length)) = time_at(&rest[begin..]).filter(|(time, _)| *time >= first) {
-            line.extend_from_slice(&rest[..begin]);
+            let piece = &rest[..begin];
+            line.bytes.extend_from_slice(piece);
             rest = &rest[begin + length..];
             from = 0;
-            tracing::trace!(time, "an entry continues a line");
+            if ends(piece, was_cut) {
+                let next = LogLine {
+                    time,
+                    bytes: Vec::new(),
+                };
+                lines.push(bounded(std::mem::replace(&mut line, next)));
+                was_cut = false;
+            } else {
+                was_cut |= piece.len() == ENTRY_MAX;
+            }
         }
     }
-    line.extend_from_slice(rest);
-    line.truncate(LINE_MAX);
+    line.bytes.extend_from_slice(rest);
+    lines.push(bounded(line));
+    ends(rest, was_cut)
+}
+
+fn bounded(mut line: LogLine) -> LogLine {
+    line.bytes.truncate(LINE_MAX);
     line
 }
 
@@ -196,18 +222,18 @@ mod tests {
     const LATER: &str = "2026-11-24T19:25:41.000000000+01:00 ";
 
     fn texts(log: &str) -> Vec<String> {
-        let part = parse(log.as_bytes()).unwrap();
+        let part = parse(log.as_bytes(), false).unwrap();
         let text = |line: LogLine| String::from_utf8(line.bytes).unwrap();
         part.lines.into_iter().map(text).collect()
     }
 
     #[test]
     fn every_line_has_its_time() {
-        let part = parse(format!("{T}one\r\n{LATER}\r\n{LATER}beg").as_bytes()).unwrap();
+        let part = parse(format!("{T}one\r\n{LATER}\r\n{LATER}beg").as_bytes(), false).unwrap();
         assert_eq!(part.lines.len(), 2);
         assert_eq!(part.lines[0].bytes, b"one\r");
         assert_eq!(part.lines[1].time - part.lines[0].time, 877);
-        assert!(parse(b"no time\n").is_none());
+        assert!(parse(b"no time\n", false).is_none());
     }
 
     #[test]
@@ -217,6 +243,62 @@ mod tests {
             texts(&format!("{T}{part}{T}{part}{T}end\r\n{T}a{LATER}b\r\n")),
             [format!("{part}{part}end\r"), "ab\r".to_owned()]
         );
+    }
+
+    #[test]
+    fn a_line_behind_a_cut_one_is_its_own_though_its_line_feed_is_missing() {
+        let part = "x".repeat(ENTRY_MAX);
+        let log = format!("{T}{part}{T}end\r{LATER}next\r\n{LATER}{part}{LATER}end\r\n");
+        let log = parse(log.as_bytes(), false).unwrap();
+        let times: Vec<_> = log
+            .lines
+            .iter()
+            .map(|line| line.time - log.lines[0].time)
+            .collect();
+        assert_eq!(times, [0, 877, 877]);
+        assert_eq!(
+            texts(&format!(
+                "{T}{part}{T}end\r{LATER}next\r\n{LATER}{part}{LATER}end\r\n"
+            )),
+            [
+                format!("{part}end\r"),
+                "next\r".to_owned(),
+                format!("{part}end\r")
+            ]
+        );
+        // Two in a row, a cut just before the line feed, and a carriage return of the server's own.
+        assert_eq!(
+            texts(&format!("{T}{part}{T}end\r{T}{part}{T}end\r{T}next\r\n")),
+            [
+                format!("{part}end\r"),
+                format!("{part}end\r"),
+                "next\r".to_owned()
+            ]
+        );
+        let full = format!("{}\r", &part[1..]);
+        assert_eq!(
+            texts(&format!("{T}{full}{T}\n{T}next\r\n")),
+            [full, "next\r".to_owned()]
+        );
+        let last = format!("{T}one\r\n{T}{part}{T}end\r");
+        assert_eq!(texts(&last), ["one\r".to_owned(), format!("{part}end\r")]);
+        assert_eq!(
+            parse(last.as_bytes(), true).unwrap().lines.len(),
+            1,
+            "it may go on"
+        );
+        assert_eq!(texts(&format!("{T}10 %\r{T}20 %\r\n")), ["10 %\r20 %\r"]);
+    }
+
+    /// What Docker 20.10 gave, with its driver `local`.
+    #[test]
+    fn a_recorded_log_reads_as_the_server_wrote_it() {
+        let log = include_bytes!("../../../fuzz/log/local-driver");
+        let mut wrote: Vec<_> = (1..=5).map(|n| format!("line {n}\r")).collect();
+        wrote.extend(["\x1b[32mgreen\x1b[0m\r".to_owned(), "\r".to_owned()]);
+        wrote.push(format!("{}\r", "x".repeat(40_000)));
+        wrote.extend(["at 2026-11-24T18:25:39.999999999Z it began\r", "Привет 世界\r"].map(str::to_owned));
+        assert_eq!(texts(std::str::from_utf8(log).unwrap()), wrote);
     }
 
     #[test]

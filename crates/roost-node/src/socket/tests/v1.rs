@@ -4,10 +4,7 @@ use super::{
     client::{Client, until},
     stand::{SERVER, Stand},
 };
-use crate::{
-    pump::Wake,
-    server::handle::Request,
-};
+use crate::{pump::Wake, server::handle::Request};
 use roost_wire::v1::Code;
 use serde_json::{Value, json};
 use std::time::Duration;
