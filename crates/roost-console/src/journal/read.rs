@@ -40,9 +40,8 @@ impl Shared {
             match self.tried(segment, taken)? {
                 Tried::Moved => segments = self.segments(),
                 Tried::Done(true) => break,
-                Tried::Done(false) | Tried::Gone if out.is_empty() => from = segment.end_seq(),
-                Tried::Done(false) if out.next == segment.end_seq() => from = out.next,
-                Tried::Done(false) | Tried::Gone => break,
+                // Where lines are missing at its end, the next segment's first line stops it.
+                Tried::Done(false) | Tried::Gone => from = segment.end_seq(),
             }
         }
         let next = if out.is_empty() { limit } else { out.next };

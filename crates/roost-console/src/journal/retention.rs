@@ -172,8 +172,8 @@ impl Journal {
 
     /// Erases in a closed segment. Returns how many lines stay.
     ///
-    /// Its lines up to the first that stays go with the file, of which the rest is copied. Where the clock had jumped
-    /// there are old lines among the rest too: they are overwritten with zeros, which readers step over.
+    /// Its lines up to the first that stays go with the file, of which the rest is copied. Where its first line stays,
+    /// because the clock had jumped, old ones are overwritten with zeros in place, which readers step over.
     fn erase_in(&mut self, old: &Arc<Segment>, before: Millis) -> io::Result<u64> {
         let mut header = old.header;
         let (mut run, mut open) = (header.run, header.open);
@@ -194,8 +194,6 @@ impl Journal {
             }
             if stays || (!is_line && index.lines > 0) {
                 rest.extend_from_slice(found.bytes);
-            } else if index.lines > 0 {
-                rest.resize(rest.len() + found.bytes.len(), 0);
             }
             step(&mut run, &mut open, found.meta, found.bytes);
         }

@@ -200,6 +200,23 @@ fn files_of_another_history_are_put_aside() {
 }
 
 #[test]
+fn a_line_that_claims_more_than_its_file_has_hides_none_behind_it() {
+    let mut bench = filled(8);
+    for file in [0, 2] {
+        change(&bench, file, |bytes| {
+            bytes[HEADER_LEN + 4..HEADER_LEN + 8].copy_from_slice(&60_000u32.to_le_bytes());
+        });
+    }
+    let said = reopen(&mut bench);
+    assert_eq!(numbers(&bench), [2, 3, 4, 5, 6, 8]);
+    assert_eq!(
+        said,
+        ["1 lines of this console's history were damaged on the disk and are lost."],
+        "of the last file; the others are not read"
+    );
+}
+
+#[test]
 fn a_file_ends_where_the_next_one_begins() {
     let mut bench = Bench::new(LIMITS);
     for time in 1..=10 {
@@ -219,12 +236,19 @@ fn a_file_ends_where_the_next_one_begins() {
     bench.kill_and_open(LIMITS);
     assert_eq!(bench.notes, [""; 0]);
     assert_eq!(bench.console.seq_at(8).unwrap(), 6, "no line is that young");
+    bench.writer().notice(Source::Daemon, "early", 2).unwrap();
     bench.writer().notice(Source::Daemon, "new", 20).unwrap();
     assert_eq!(
         texts(&bench.history()),
-        ["old", "old", "old", "old", "old", "new"]
+        ["old", "old", "old", "old", "old", "early", "new"]
     );
-    assert_eq!(bench.console.seq_at(8).unwrap(), 6);
+    for time in [6, 7, 8] {
+        assert_eq!(
+            bench.console.seq_at(time).unwrap(),
+            7,
+            "the sixth of the old is not there"
+        );
+    }
     assert_eq!(bench.console.seq_at(5).unwrap(), 5);
 }
 

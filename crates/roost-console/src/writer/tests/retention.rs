@@ -181,6 +181,34 @@ fn a_file_that_somebody_removed_is_no_hindrance() {
 }
 
 #[test]
+fn a_line_with_a_file_of_its_own_is_found_by_its_time() {
+    let bench = filled(5, 1);
+    assert_eq!(bench.files().len(), 5);
+    for seq in 1..=5 {
+        assert_eq!(bench.console.seq_at(seq).unwrap(), seq as u64);
+    }
+}
+
+#[test]
+fn what_stays_of_a_file_begins_with_its_first_line_and_has_no_old_one() {
+    let mut bench = Bench::new(LIMITS);
+    bench.writer().begin_run(Uuid::from_u128(9), 1).unwrap();
+    for time in [2, 3, 50, 4, 51] {
+        write(&mut bench, time);
+    }
+    assert_eq!(bench.writer().erase_before(20).unwrap(), 3);
+    let bytes = bench.files()[0].metadata().unwrap().len();
+    assert_eq!(
+        bytes,
+        HEADER_LEN as u64 + 2 * 50,
+        "neither the run's record nor a hole"
+    );
+    assert_eq!(bench.console.journal_bytes(), on_disk(&bench));
+    assert_eq!(held(&mut bench), [50, 51]);
+    assert_eq!(bench.console.seq_at(51).unwrap(), 5);
+}
+
+#[test]
 fn what_is_erased_frees_its_bytes_and_what_stays_is_found_at_once() {
     let mut bench = filled(10, 4);
     assert_eq!(bench.writer().erase_before(1).unwrap(), 0);
