@@ -22,6 +22,12 @@ packages() {
         fail "could not install ${missing[*]}: see the lines above"
 }
 
+# What tests need for an engine of their own. A Docker that is there already is not replaced by Debian's.
+engine() {
+    packages busybox-static iproute2 iptables
+    command -v dockerd >/dev/null || packages docker.io
+}
+
 # rust: cargo new enough for the lock file.
 rust() {
     command -v cargo >/dev/null || { [ -f "$HOME/.cargo/env" ] && . "$HOME/.cargo/env"; }

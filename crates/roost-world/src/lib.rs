@@ -10,11 +10,14 @@
 
 pub mod attached;
 pub mod bench;
+pub mod burst;
 pub mod chatter;
+pub mod contained;
 pub mod daemon;
 pub mod engine;
 pub mod follower;
 pub mod http;
+pub mod killed;
 pub mod proxy;
 pub mod roost;
 pub mod short_lived;

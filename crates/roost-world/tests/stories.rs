@@ -2,90 +2,24 @@
 
 use anyhow::{Context, ensure};
 use roost_world::{
-    Engine, Roost, Viewer,
+    Roost, Viewer,
     attached::Attached,
-    chatter::{self, assert_each_once, numbers},
-    engine::RootFs,
-    follower::follow,
+    contained,
     http::Person,
+    killed::{self, living_pid, pid},
     roost::free_port,
 };
 use serde_json::Value;
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 type Told = anyhow::Result<()>;
 
-fn pid(roost: &Roost, server: &str) -> anyhow::Result<u64> {
-    roost.json(&["server", "show", server])?["pid"]
-        .as_u64()
-        .context("the server has no pid")
-}
-
-/// Viewers that come back after each kill.
-const RESUMING: usize = 20;
-
-/// Kills the node again and again while `busy` writes a thousand lines a second and viewers follow it.
-async fn killed_again_and_again(roost: &mut Roost) -> Told {
-    let before = pid(roost, "busy")?;
-    let admin = Person::sign_in(roost, "admin").await?;
-    let followers: Vec<_> = (0..RESUMING)
-        .map(|_| {
-            let last = "said the end".to_owned();
-            tokio::spawn(follow(
-                admin.clone(),
-                "busy".to_owned(),
-                last,
-                Duration::from_secs(300),
-            ))
-        })
-        .collect();
-    let rounds = if std::env::var_os("ROOST_TEST_LONG").is_some() {
+/// How often the node is killed.
+fn kills() -> usize {
+    if std::env::var_os("ROOST_TEST_LONG").is_some() {
         20
     } else {
         3
-    };
-    for round in 1..=rounds {
-        tokio::time::sleep(Duration::from_millis(1500)).await;
-        roost.kill()?;
-        tokio::time::sleep(Duration::from_millis(700)).await;
-        roost.up()?;
-        assert_eq!(
-            living_pid(roost, "busy").await?,
-            before,
-            "round {round}: another process"
-        );
-    }
-    let mut viewer = Viewer::join(&admin, "busy").await?;
-    viewer.send("send command", &["rate 0"]).await?;
-    viewer.send("send command", &["say the end"]).await?;
-    viewer.line(|l| l == "said the end").await?;
-    for follower in followers {
-        let followed = tokio::time::timeout(Duration::from_secs(30), follower)
-            .await
-            .context("a follower did not get to the end")???;
-        ensure!(followed.sockets > rounds, "only {} sockets", followed.sockets);
-        ensure!(
-            followed.lines.len() > 1000 * rounds,
-            "only {} lines",
-            followed.lines.len()
-        );
-        followed.assert_whole()?;
-    }
-    let numbers = numbers(roost, "busy")?;
-    ensure!(numbers.len() > 1000 * rounds, "only {} lines", numbers.len());
-    assert_each_once(&numbers)
-}
-
-/// A node that has just come back may still be looking for the server's program.
-async fn living_pid(roost: &Roost, server: &str) -> anyhow::Result<u64> {
-    let begun = std::time::Instant::now();
-    loop {
-        match pid(roost, server) {
-            Err(_) if begun.elapsed() < Duration::from_secs(10) => {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-            found => return found,
-        }
     }
 }
 
@@ -100,34 +34,17 @@ async fn a_killed_node_loses_no_line_and_no_process() -> Told {
         &roost.chatter("--rate 1000"),
         "--start",
     ])?;
-    killed_again_and_again(&mut roost).await
+    killed::again_and_again(&mut roost, kills()).await?;
+    Ok(())
 }
 
 #[tokio::test]
 async fn a_killed_node_loses_no_line_and_no_container() -> Told {
-    let engine = Engine::start().context("the tests' own engine")?;
-    let root = RootFs::busybox()?;
-    root.program_at(&chatter::program()?, Path::new("/bin/chatter"))?;
-    engine.import("roost-test/chatter:1", &root, &[])?;
-    let mut roost = Roost::start_in(
-        &["--no-demo"],
-        &[("ROOST_DOCKER_SOCKET", &engine.socket().to_string_lossy())],
-    )?;
-    roost.json(&[
-        "server",
-        "create",
-        "busy",
-        "--image",
-        "roost-test/chatter:1",
-        "--pull",
-        "never",
-        "--command",
-        "/bin/chatter --rate 1000",
-        "--start",
-    ])?;
-    let told = killed_again_and_again(&mut roost).await;
+    let engine = contained::engine("{}")?;
+    let mut roost = contained::roost(&engine.socket(), 1000)?;
+    let told = killed::again_and_again(&mut roost, kills()).await;
     drop(roost);
-    told
+    told.map(|_| ())
 }
 
 #[tokio::test]

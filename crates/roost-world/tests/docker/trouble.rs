@@ -3,9 +3,10 @@
 
 use anyhow::{Context, ensure};
 use roost_world::{
-    Engine, Roost, Viewer,
-    chatter::{self, assert_each_once, numbers},
-    engine::{Proxy, RootFs},
+    Roost, Viewer,
+    chatter::{assert_each_once, numbers},
+    contained::{engine, roost},
+    engine::Proxy,
     follower::{Followed, follow},
     http::Person,
 };
@@ -18,7 +19,6 @@ use std::{
 
 type Told = anyhow::Result<()>;
 
-pub(crate) const IMAGE: &str = "roost-test/chatter:1";
 /// What the console says when it has the stream again.
 const BACK: &str = "output was lost and is back";
 /// Longest time for anything.
@@ -31,33 +31,6 @@ fn rounds() -> usize {
     } else {
         2
     }
-}
-
-/// An engine with the image, and what it is configured with.
-pub(crate) fn engine(config: &str) -> anyhow::Result<Engine> {
-    let mut engine = Engine::start().context("the tests' own engine")?;
-    if config != "{}" {
-        engine.configure(config)?;
-        engine.halt(Signal::TERM)?;
-        engine.resume()?;
-    }
-    let root = RootFs::busybox()?;
-    root.program_at(&chatter::program()?, Path::new("/bin/chatter"))?;
-    engine.import(IMAGE, &root, &[])?;
-    Ok(engine)
-}
-
-/// A Roost on it with a server `busy` in a container.
-pub(crate) fn roost(socket: &Path, rate: u32) -> anyhow::Result<Roost> {
-    let roost = Roost::start_in(
-        &["--no-demo"],
-        &[("ROOST_DOCKER_SOCKET", &socket.to_string_lossy())],
-    )?;
-    let command = format!("/bin/chatter --rate {rate}");
-    let mut arguments = vec!["server", "create", "busy", "--image", IMAGE, "--pull", "never"];
-    arguments.extend(["--command", &command, "--start"]);
-    roost.json(&arguments)?;
-    Ok(roost)
 }
 
 fn uuid(roost: &Roost) -> anyhow::Result<String> {

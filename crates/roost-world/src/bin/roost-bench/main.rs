@@ -1,6 +1,7 @@
 //! `./bench`: the figures of this machine, each beside its bar and, where there is one, beside the floor of the same run.
 #![expect(clippy::print_stdout, reason = "printing is its business")]
 
+mod contained;
 mod fan_out;
 mod reading;
 mod report;
@@ -50,11 +51,19 @@ async fn main() -> anyhow::Result<()> {
     if wanted("burst") {
         scenes::burst(size(200_000, 100_000) as u64, &mut wrong).await?;
     }
+    if wanted("kill") {
+        scenes::killed(size(10, 2)).await?;
+    }
     if wanted("idle") {
         scenes::idle(size(1800, 400)).await?;
     }
     if wanted("ready") {
         scenes::ready()?;
+    }
+    // Last, because they need root and Docker's daemon.
+    if wanted("container") {
+        contained::burst(size(200_000, 100_000) as u64).await?;
+        contained::killed(size(10, 2)).await?;
     }
     println!();
     complete(&wrong)

@@ -1,11 +1,12 @@
 //! The figures other than fan-out: many viewers, many servers, a burst, memory, readiness.
 #![expect(clippy::print_stdout, reason = "printing is its business")]
 
-use crate::report::{check, print_seen, reached};
+use crate::report::{check, print_killed, print_seen, reached};
 use anyhow::Context;
 use roost_world::{
     Roost,
     bench::{cpu, stage::Stage, swarm::PER_TOKEN},
+    killed::again_and_again,
 };
 use std::time::{Duration, Instant};
 
@@ -78,6 +79,15 @@ pub async fn burst(lines: u64, wrong: &mut Vec<String>) -> anyhow::Result<()> {
             seen.faults, seen.lines
         ));
     }
+    Ok(())
+}
+
+/// The node is killed with SIGKILL while viewers follow a server. Fails where a line or the server is lost.
+pub async fn killed(kills: usize) -> anyhow::Result<()> {
+    let mut roost = Roost::start()?;
+    let command = roost.chatter("--rate 1000");
+    roost.json(&["server", "create", "busy", "--command", &command, "--start"])?;
+    print_killed("a process", kills, again_and_again(&mut roost, kills).await?);
     Ok(())
 }
 
