@@ -28,6 +28,52 @@ async function scrollUpTo(viewer, text, seconds) {
   );
 }
 
+/** A wire between pages and the node, which can change the head of what a page sends and fall silent. */
+class Wire {
+  #node;
+  #server;
+  #ends = [];
+
+  static async to(world, change = (head) => head) {
+    const wire = new Wire();
+    wire.#node = new URL(world.base);
+    wire.#server = createServer((page) => {
+      const far = connect(Number(wire.#node.port), wire.#node.hostname);
+      page.once('data', (head) => {
+        far.write(change(head.toString('latin1')), 'latin1');
+        page.pipe(far);
+      });
+      far.pipe(page);
+      wire.#ends.push([page, far]);
+      for (const end of [page, far]) end.on('error', () => [page, far].forEach((one) => one.destroy()));
+    });
+    await new Promise((done) => wire.#server.listen(0, '127.0.0.1', done));
+    return wire;
+  }
+
+  /** Has a page take this wire to the node. */
+  lead({ page }) {
+    return page.route('**/websocket', async (route) => {
+      const answer = await route.fetch();
+      const body = await answer.json();
+      const socket = body.socket.replace(this.#node.host, `127.0.0.1:${this.#server.address().port}`);
+      await route.fulfill({ response: answer, json: { ...body, socket } });
+    });
+  }
+
+  /** From now on nothing passes on the connections that there are, and no end is told. New ones work. */
+  fallSilent() {
+    for (const [page, far] of this.#ends) {
+      for (const [from, to] of [[page, far], [far, page]]) from.unpipe(to).pause();
+    }
+  }
+
+  close() {
+    for (const end of this.#ends.flat()) end.destroy();
+    this.#server.close();
+  }
+}
+
 export const stories = {
   'the node is killed while lines flow; the terminal goes on, nothing lost, nothing twice': async (world) => {
     if (!world.hasSwitch) return console.log('        (left out: Roost can’t be switched off from here)');
@@ -70,6 +116,57 @@ export const stories = {
     await viewer.live();
     await viewer.sees(`number ${to}.`);
     complete(await viewer.lines(), to - 400, to);
+  },
+
+  'a laptop sleeps while lines flow; it wakes where it was, nothing lost, nothing twice': async (world) => {
+    await world.running();
+    const wire = await Wire.to(world);
+    try {
+      const viewer = await world.viewer();
+      await wire.lead(viewer);
+      await viewer.openServer(world.server);
+      const from = fresh();
+      const to = from + 999;
+      await viewer.type(`flow ${from} ${to}`);
+      await viewer.sees(`number ${from + 100}.`, 20);
+      await viewer.watchFrames();
+      // Asleep: the page stands still, and the network goes without a word.
+      const sleep = await viewer.page.context().newCDPSession(viewer.page);
+      await sleep.send('Page.setWebLifecycleState', { state: 'frozen' });
+      wire.fallSilent();
+      await new Promise((done) => setTimeout(done, 12_000));
+      await sleep.send('Page.setWebLifecycleState', { state: 'active' });
+      await viewer.sees(`number ${to}.`, 25);
+      check((await viewer.phase()) === 'live', 'The connection is not live.');
+      check((await viewer.framesSeen()).empty === 0, 'The terminal flickered.');
+      const lines = await viewer.lines();
+      complete(lines, from, to);
+      check(!lines.some((line) => line.startsWith('Gap')), 'A gap is shown where nothing is missing.');
+    } finally {
+      wire.close();
+    }
+  },
+
+  'a network that is lost without a word is noticed, and nothing is lost or twice': async (world) => {
+    await world.running();
+    const wire = await Wire.to(world);
+    try {
+      const viewer = await world.viewer();
+      await wire.lead(viewer);
+      await viewer.openServer(world.server);
+      const from = fresh();
+      await viewer.type(`count ${from} ${from + 99}`);
+      await viewer.sees(`number ${from + 99}.`);
+      wire.fallSilent();
+      await world.call('post', `/api/client/servers/${world.server}/command`, { command: `count ${from + 100} ${from + 199}` });
+      await viewer.page.context().setOffline(true);
+      await viewer.page.waitForTimeout(11_000);
+      await viewer.page.context().setOffline(false);
+      await viewer.sees(`number ${from + 199}.`, 25);
+      complete(await viewer.lines(), from, from + 199);
+    } finally {
+      wire.close();
+    }
   },
 
   'scrolling up reads all of the history, and the reader’s line stays where it is': async (world) => {
@@ -207,26 +304,11 @@ export const stories = {
 
   'a stock node, which leaves the offer unanswered, is spoken to in the classic protocol': async (world) => {
     await world.running();
-    const node = new URL(world.base);
     // A wire to the node that loses the offer on the way, as a node that does not know it would.
-    const wire = createServer((page) => {
-      const far = connect(Number(node.port), node.hostname);
-      page.once('data', (head) => {
-        far.write(head.toString('latin1').replace(/^sec-websocket-protocol:.*\r\n/im, ''), 'latin1');
-        page.pipe(far);
-      });
-      far.pipe(page);
-      for (const end of [page, far]) end.on('error', () => [page, far].forEach((one) => one.destroy()));
-    });
-    await new Promise((done) => wire.listen(0, '127.0.0.1', done));
+    const wire = await Wire.to(world, (head) => head.replace(/^sec-websocket-protocol:.*\r\n/im, ''));
     try {
       const viewer = await world.viewer();
-      await viewer.page.route('**/websocket', async (route) => {
-        const answer = await route.fetch();
-        const body = await answer.json();
-        const socket = body.socket.replace(node.host, `127.0.0.1:${wire.address().port}`);
-        await route.fulfill({ response: answer, json: { ...body, socket } });
-      });
+      await wire.lead(viewer);
       await viewer.openServer(world.server);
       check((await viewer.page.locator('.watchers').count()) === 0, 'A classic node can’t say who watches.');
       const from = fresh();

@@ -38,6 +38,8 @@ export interface ShownNotice extends Notice {
 const LABELS: Record<Notice['kind'], string> = { daemon: 'Node', gap: 'Gap', error: 'Roost', info: 'Roost' };
 /** Notices on show; older ones go. They also stand as marks in the terminal. */
 const MOST_NOTICES = 4;
+/** Between looks at the clock: where five of them pass at once, the machine slept. */
+const JUMP_LOOK_MS = 2_000;
 /** The panel may answer with what it knew a second before. */
 const END_AFTER_MS = 1_100;
 
@@ -83,12 +85,22 @@ export class ServerConsole {
       }
     };
     document.addEventListener('visibilitychange', wake);
+    document.addEventListener('resume', wake);
     addEventListener('online', wake);
+    // A machine that wakes up may tell the page nothing: timers just come late.
+    let seen = Date.now();
+    const jumps = setInterval(() => {
+      const slept = Date.now() - seen > 5 * JUMP_LOOK_MS;
+      seen = Date.now();
+      if (slept && !document.hidden) wake();
+    }, JUMP_LOOK_MS);
     if (this.mayConnect) this.#startSession();
     else this.#startPolling();
     return () => {
       document.removeEventListener('visibilitychange', wake);
+      document.removeEventListener('resume', wake);
       removeEventListener('online', wake);
+      clearInterval(jumps);
       clearTimeout(this.#endTimer);
       this.#session?.stop();
       this.#poller?.stop();
