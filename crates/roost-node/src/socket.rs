@@ -23,6 +23,7 @@ mod joined;
 mod latency;
 mod limits;
 mod membership;
+mod message_limits;
 mod news;
 mod page;
 mod pings;
@@ -139,6 +140,7 @@ struct Hub {
     audit: audit::Audit,
     watches: watchers::Watches,
     admissions: Arc<limits::Admissions>,
+    message_limits: message_limits::MessageLimits,
     history: history_pool::HistoryPool,
     searches: Searches,
     counters: Counters,
@@ -236,6 +238,7 @@ impl Shards {
             audit: audit::Audit::new(setup.recorder),
             watches: watchers::Watches::new(threads),
             admissions: Arc::default(),
+            message_limits: message_limits::MessageLimits::default(),
             history: history_pool::HistoryPool::start()?,
             searches: Searches::start()?,
             counters: Counters::default(),

@@ -22,6 +22,12 @@ pub enum Close {
     Restarting,
     /// The node is at its limit of sockets.
     TryLater,
+    /// This address is at its limit of sockets on this server.
+    AddressFull,
+    /// This API key or session is at its limit of sockets on this server.
+    KeyFull,
+    /// This user is at its limit of sockets on this node.
+    UserFull,
     /// The subuser, the key or the session is gone.
     AccessRevoked,
     /// The server was deleted.
@@ -44,7 +50,7 @@ pub enum Close {
 
 impl Close {
     /// Every entry, in the order of the table in `docs/protocol.md`.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 20] = [
         Self::Normal,
         Self::Protocol,
         Self::Unsupported,
@@ -53,6 +59,9 @@ impl Close {
         Self::Internal,
         Self::Restarting,
         Self::TryLater,
+        Self::AddressFull,
+        Self::KeyFull,
+        Self::UserFull,
         Self::AccessRevoked,
         Self::ServerDeleted,
         Self::EndedByAdmin,
@@ -74,7 +83,7 @@ impl Close {
             Self::TooBig => 1009,
             Self::Internal => 1011,
             Self::Restarting => 1012,
-            Self::TryLater => 1013,
+            Self::TryLater | Self::AddressFull | Self::KeyFull | Self::UserFull => 1013,
             Self::AccessRevoked | Self::ServerDeleted | Self::EndedByAdmin => 4400,
             Self::TokenExpired => 4401,
             Self::NotAuthenticated => 4403,
@@ -95,6 +104,9 @@ impl Close {
             Self::Internal => "internal error",
             Self::Restarting => "node is restarting",
             Self::TryLater => "too many sockets, try again later",
+            Self::AddressFull => "too many sockets of this address, close some",
+            Self::KeyFull => "too many sockets of this key or session, close some",
+            Self::UserFull => "too many sockets of this user, close some",
             Self::AccessRevoked => "access revoked",
             Self::ServerDeleted => "server deleted",
             Self::EndedByAdmin => "ended by an administrator",

@@ -249,6 +249,14 @@ pub struct ConsoleLimits {
     pub dropped_per_second: u32,
     /// Messages over these, at once, before the socket is closed.
     pub dropped_at_once: u32,
+    /// Messages of all sockets of a user on a server, a second.
+    pub user_messages_per_second: u32,
+    /// The same at once.
+    pub user_messages_at_once: u32,
+    /// Messages of all sockets of an address on a server, a second.
+    pub address_messages_per_second: u32,
+    /// The same at once.
+    pub address_messages_at_once: u32,
     /// Bytes of a message with all its fragments.
     pub message_bytes: u32,
     /// Seconds that an expired token waits for a fresh one.
@@ -261,6 +269,8 @@ pub struct ConsoleLimits {
     pub per_address: u32,
     /// Sockets by session or API key, and server.
     pub per_key: u32,
+    /// Sockets by user, on all servers.
+    pub per_user: u32,
     /// Sockets in all.
     pub total: u32,
     /// The part of `total` that is kept for those who may do everything.
@@ -279,12 +289,17 @@ impl Default for ConsoleLimits {
             messages_at_once: 100,
             dropped_per_second: 50,
             dropped_at_once: 500,
+            user_messages_per_second: 200,
+            user_messages_at_once: 5_000,
+            address_messages_per_second: 500,
+            address_messages_at_once: 10_000,
             message_bytes: 32_768,
             grace_secs: crate::token::GRACE_SECS.unsigned_abs(),
             waiting_per_address: 60,
             waiting: 2_048,
             per_address: 2_000,
             per_key: 500,
+            per_user: 10_000,
             total: 20_000,
             reserve: 1_000,
         }
@@ -319,12 +334,17 @@ impl ConsoleLimits {
             "messages_at_once" => self.messages_at_once = number,
             "dropped_per_second" => self.dropped_per_second = number,
             "dropped_at_once" => self.dropped_at_once = number,
+            "user_messages_per_second" => self.user_messages_per_second = number,
+            "user_messages_at_once" => self.user_messages_at_once = number,
+            "address_messages_per_second" => self.address_messages_per_second = number,
+            "address_messages_at_once" => self.address_messages_at_once = number,
             "message_bytes" => self.message_bytes = number,
             "grace_secs" => self.grace_secs = number.into(),
             "waiting_per_address" => self.waiting_per_address = number,
             "waiting" => self.waiting = number,
             "per_address" => self.per_address = number,
             "per_key" => self.per_key = number,
+            "per_user" => self.per_user = number,
             "total" => self.total = number,
             "reserve" => self.reserve = number,
             _ => return Err(wrong()),

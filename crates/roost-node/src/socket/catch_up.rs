@@ -64,7 +64,15 @@ impl Shard {
             }
             if group.live().is_empty() {
                 group.tail = group.handle.console.tail();
+                if std::mem::take(&mut group.is_reading) {
+                    // What is being read for those who have left must not become the tail of those who come. News of
+                    // meanwhile have not been looked at.
+                    self.make_due(viewer.server);
+                }
             }
+            let Some(group) = self.groups.get_mut(&viewer.server) else {
+                return Ok(());
+            };
             let tail = group.tail;
             if is_at(viewer.cursor, tail) {
                 return self.join_live(viewer);

@@ -8,6 +8,8 @@ use super::{
     audit::requester,
     frame_reader::Message,
     inbox::Post,
+    limits::Permit,
+    message_limits::Over,
     shard::Shard,
     v1::Answer,
     viewer::{Mode, Viewer},
@@ -69,27 +71,33 @@ impl Shard {
             if message == Message::Pong && viewer.pings.is_answer() {
                 continue;
             }
-            if self.may_speak(viewer) {
-                self.handle(viewer, message)?;
-            } else {
-                self.drop_message(viewer, &message)?;
+            match self.may_speak(viewer) {
+                Ok(()) => self.handle(viewer, message)?,
+                Err(over) => self.drop_message(viewer, &message, over)?,
             }
         }
         Ok(())
     }
 
     /// Whether the limits let a message through.
-    fn may_speak(&self, viewer: &mut Viewer) -> bool {
-        let may = viewer.messages.take(self.hub.settings.messages, self.now);
-        viewer.is_throttled &= !may;
-        may
+    fn may_speak(&self, viewer: &mut Viewer) -> Result<(), Over> {
+        let settings = &self.hub.settings;
+        if !viewer.messages.take(settings.messages, self.now) {
+            return Err(Over::Socket);
+        }
+        let user = viewer.session.as_ref().map(|session| session.user);
+        let address = viewer.permit.as_ref().and_then(Permit::counted_address);
+        let limits = &self.hub.message_limits;
+        limits.take(viewer.server, user, address, settings, self.now)?;
+        viewer.is_throttled = false;
+        Ok(())
     }
 
     /// A message over the limit. A request of `roost.v1` is refused by its name, since its client waits for an answer;
     /// for all others the first one of a run is answered.
-    fn drop_message(&mut self, viewer: &mut Viewer, message: &Message) -> Result<(), Ended> {
+    fn drop_message(&mut self, viewer: &mut Viewer, message: &Message, over: Over) -> Result<(), Ended> {
         let settings = &self.hub.settings;
-        let most = settings.messages.0;
+        let advice = over.advice(settings);
         self.hub.counters.dropped.fetch_add(1, Ordering::Relaxed);
         if !viewer.dropped.take(settings.dropped, self.now) {
             return Err(Ended::By(Close::TooManyMessages));
@@ -99,13 +107,11 @@ impl Shard {
             && viewer.is_let_in()
             && let Some(name) = v1::Request::name_to_answer(text)
         {
-            let reason = format!(
-                "Too many messages, this one was dropped: send at most {most} a second, and ask again."
-            );
+            let reason = format!("Too many messages, this one was dropped: {advice}, and ask again.");
             return self.refuse(viewer, Some(name), Code::Limit, &reason);
         }
         if !std::mem::replace(&mut viewer.is_throttled, true) {
-            let text = format!("Too many messages, some are dropped: send at most {most} a second.");
+            let text = format!("Too many messages, some are dropped: {advice}.");
             self.tell(viewer, &text)?;
         }
         Ok(())

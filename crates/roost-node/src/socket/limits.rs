@@ -6,7 +6,7 @@
 //! others out. What a viewer is told at a limit is said where the limit is asked.
 
 use super::{frame_reader::MESSAGE_MAX, throttle::ViewThrottle};
-use roost_wire::node_config::ConsoleLimits;
+use roost_wire::{close::Close, node_config::ConsoleLimits};
 use std::{
     collections::HashMap,
     net::IpAddr,
@@ -42,6 +42,10 @@ pub struct Settings {
     pub messages: (f32, f32),
     /// Dropped messages a second, and at once. Default 50 and 500; over it close 4429.
     pub dropped: (f32, f32),
+    /// Messages a second, and at once, of all sockets of a user on a server. Default 200 and 5,000; dropped as above.
+    pub user_messages: (f32, f32),
+    /// The same of an address on a server. Default 500 and 10,000.
+    pub address_messages: (f32, f32),
     /// Bytes of a message with all its fragments. Default 32,768; over it close 1009.
     pub message_bytes: usize,
     /// Sockets without a valid token, by address (IPv6 by /64). Default 60; over it 429.
@@ -53,6 +57,8 @@ pub struct Settings {
     /// Sockets with a token, by credential (by user where the token names none) and server. Default 500; over it close
     /// 1013.
     pub per_credential: u32,
+    /// Sockets with a token, by user on all servers. Default 10,000; over it close 1013. No user can fill the node.
+    pub per_user: u32,
     /// Sockets with a token in all. Default 20,000; over it close 1013.
     pub total: u32,
     /// Lines that a viewer is shown an interval (`throttles`). Default none; over it a counted gap.
@@ -76,11 +82,14 @@ impl Default for Settings {
             pong: Duration::from_secs(40),
             messages: (20.0, 100.0),
             dropped: (50.0, 500.0),
+            user_messages: (200.0, 5_000.0),
+            address_messages: (500.0, 10_000.0),
             message_bytes: MESSAGE_MAX,
             guests_per_address: 60,
             guests: 2_048,
             per_address: 2_000,
             per_credential: 500,
+            per_user: 10_000,
             total: 20_000,
             throttle: None,
             reserve: 1_000,
@@ -99,12 +108,21 @@ impl Settings {
             pong: Duration::from_secs(limits.pong_secs),
             messages: (limits.messages_per_second as f32, limits.messages_at_once as f32),
             dropped: (limits.dropped_per_second as f32, limits.dropped_at_once as f32),
+            user_messages: (
+                limits.user_messages_per_second as f32,
+                limits.user_messages_at_once as f32,
+            ),
+            address_messages: (
+                limits.address_messages_per_second as f32,
+                limits.address_messages_at_once as f32,
+            ),
             message_bytes: usize::try_from(limits.message_bytes).unwrap_or(usize::MAX),
             grace: Duration::from_secs(limits.grace_secs),
             guests_per_address: limits.waiting_per_address,
             guests: limits.waiting,
             per_address: limits.per_address,
             per_credential: limits.per_key,
+            per_user: limits.per_user,
             total: limits.total,
             reserve: limits.reserve,
             ..Self::default()
@@ -177,9 +195,33 @@ pub enum TooMany {
     /// Sockets of one session or API key on this server.
     #[error("too many sockets of this session or API key on this server")]
     Credential,
+    /// Sockets of one user on this node.
+    #[error("too many sockets of this user on this node")]
+    User,
     /// All sockets of the node.
     #[error("too many sockets on this node")]
     Total,
+}
+
+impl TooMany {
+    /// With what a socket that has shown a token is closed.
+    pub(super) fn close(self) -> Close {
+        match self {
+            Self::Address => Close::AddressFull,
+            Self::Credential => Close::KeyFull,
+            Self::User => Close::UserFull,
+            Self::Guests | Self::AllGuests | Self::Total => Close::TryLater,
+        }
+    }
+}
+
+/// Whom a socket with a token is counted by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Member {
+    pub(super) server: Uuid,
+    pub(super) user: Uuid,
+    /// The credential, or the user where the token names none.
+    pub(super) credential: Box<str>,
 }
 
 /// Counts the sockets of all shards.
@@ -192,6 +234,7 @@ struct Counts {
     all_guests: u32,
     by_address: HashMap<(AddressKey, Uuid), u32>,
     by_credential: HashMap<(Uuid, Box<str>), u32>,
+    by_user: HashMap<Uuid, u32>,
     total: u32,
 }
 
@@ -202,7 +245,7 @@ pub struct Permit {
     address: AddressKey,
     /// Whether limits by address hold: not where the address is a proxy's.
     by_address: bool,
-    member: Option<(Uuid, Box<str>)>,
+    member: Option<Member>,
 }
 
 impl Admissions {
@@ -243,16 +286,22 @@ impl Counts {
         decrement(&mut self.guests, &address);
     }
 
-    fn drop_member(&mut self, address: AddressKey, member: &(Uuid, Box<str>)) {
+    fn drop_member(&mut self, address: AddressKey, member: &Member) {
         self.total = self.total.saturating_sub(1);
-        decrement(&mut self.by_address, &(address, member.0));
-        decrement(&mut self.by_credential, member);
+        decrement(&mut self.by_address, &(address, member.server));
+        decrement(
+            &mut self.by_credential,
+            &(member.server, member.credential.clone()),
+        );
+        decrement(&mut self.by_user, &member.user);
     }
 
-    fn add_member(&mut self, address: AddressKey, member: &(Uuid, Box<str>)) {
+    fn add_member(&mut self, address: AddressKey, member: &Member) {
         self.total += 1;
-        *self.by_address.entry((address, member.0)).or_default() += 1;
-        *self.by_credential.entry(member.clone()).or_default() += 1;
+        *self.by_address.entry((address, member.server)).or_default() += 1;
+        let by_credential = (member.server, member.credential.clone());
+        *self.by_credential.entry(by_credential).or_default() += 1;
+        *self.by_user.entry(member.user).or_default() += 1;
     }
 }
 
@@ -269,12 +318,10 @@ impl Permit {
     /// From a guest to a member. On an error it stays a guest.
     pub(super) fn promote(
         &mut self,
-        server: Uuid,
-        credential: &str,
+        member: Member,
         holds_all: bool,
         settings: &Settings,
     ) -> Result<(), TooMany> {
-        let member = (server, Box::from(credential));
         let admissions = Arc::clone(&self.admissions);
         let mut counts = admissions.lock();
         let total = if holds_all {
@@ -286,11 +333,16 @@ impl Permit {
             return Err(TooMany::Total);
         }
         let of = |count: Option<&u32>| count.copied().unwrap_or_default();
-        if self.by_address && of(counts.by_address.get(&(self.address, server))) >= settings.per_address {
+        let here = (self.address, member.server);
+        if self.by_address && of(counts.by_address.get(&here)) >= settings.per_address {
             return Err(TooMany::Address);
         }
-        if of(counts.by_credential.get(&member)) >= settings.per_credential {
+        let by_credential = (member.server, member.credential.clone());
+        if of(counts.by_credential.get(&by_credential)) >= settings.per_credential {
             return Err(TooMany::Credential);
+        }
+        if of(counts.by_user.get(&member.user)) >= settings.per_user {
+            return Err(TooMany::User);
         }
         counts.add_member(self.address, &member);
         counts.drop_guest(self.address);
@@ -298,15 +350,21 @@ impl Permit {
         Ok(())
     }
 
-    /// A member came with a token of another credential. Never refused: the socket is there already.
-    pub(super) fn change_credential(&mut self, credential: &str) {
+    /// A member came with a token of somebody else. Never refused: the socket is there already.
+    pub(super) fn change_member(&mut self, new: Member) {
         let Some(old) = self.member.take() else { return };
-        let new = (old.0, Box::from(credential));
         let mut counts = self.admissions.lock();
         counts.drop_member(self.address, &old);
         counts.add_member(self.address, &new);
         drop(counts);
         self.member = Some(new);
+    }
+}
+
+impl Permit {
+    /// The address that its messages count for; none where it is a proxy's.
+    pub(super) fn counted_address(&self) -> Option<AddressKey> {
+        self.by_address.then_some(self.address)
     }
 }
 
@@ -346,6 +404,14 @@ mod tests {
         assert_eq!(Settings::of(&limits).per_credential, 7);
     }
 
+    fn member(user: u128, credential: &str) -> Member {
+        Member {
+            server: Uuid::from_u128(1),
+            user: Uuid::from_u128(user),
+            credential: credential.into(),
+        }
+    }
+
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()
     }
@@ -375,20 +441,57 @@ mod tests {
     fn a_reserve_is_kept_for_owners() {
         let (all, rules) = (Arc::new(Admissions::default()), small());
         let mut held = Vec::new();
-        let server = Uuid::from_u128(1);
-        for (address, credential) in [("10.0.0.1", "a"), ("10.0.0.1", "a"), ("10.0.0.2", "b")] {
+        for (address, user, credential) in [("10.0.0.1", 1, "a"), ("10.0.0.1", 1, "a"), ("10.0.0.2", 2, "b")]
+        {
             let mut permit = all.guest(ip(address), true, &rules).unwrap();
-            permit.promote(server, credential, false, &rules).unwrap();
+            permit.promote(member(user, credential), false, &rules).unwrap();
             held.push(permit);
         }
         let mut late = all.guest(ip("10.0.0.3"), true, &rules).unwrap();
-        assert_eq!(late.promote(server, "c", false, &rules), Err(TooMany::Total));
-        assert_eq!(late.promote(server, "a", true, &rules), Err(TooMany::Credential));
-        assert_eq!(late.promote(server, "owner", true, &rules), Ok(()));
+        assert_eq!(late.promote(member(3, "c"), false, &rules), Err(TooMany::Total));
+        assert_eq!(
+            late.promote(member(1, "a"), true, &rules),
+            Err(TooMany::Credential)
+        );
+        assert_eq!(late.promote(member(3, "owner"), true, &rules), Ok(()));
         drop((held, late));
+        assert_nothing_left(&all);
+    }
+
+    fn assert_nothing_left(all: &Admissions) {
         let counts = all.lock();
         assert_eq!((counts.total, counts.all_guests), (0, 0));
-        assert!(counts.guests.is_empty() && counts.by_address.is_empty() && counts.by_credential.is_empty());
+        assert!(counts.guests.is_empty() && counts.by_address.is_empty());
+        assert!(counts.by_credential.is_empty() && counts.by_user.is_empty());
+    }
+
+    #[test]
+    fn a_user_with_many_keys_and_servers_does_not_fill_the_node() {
+        let all = Arc::new(Admissions::default());
+        let rules = Settings {
+            per_user: 3,
+            ..Settings::default()
+        };
+        let of = |server, user, key: &str| Member {
+            server: Uuid::from_u128(server),
+            ..member(user, key)
+        };
+        let mut held = Vec::new();
+        for (number, key) in ["a", "b", "c"].into_iter().enumerate() {
+            let mut permit = all.guest(ip("10.0.0.1"), true, &rules).unwrap();
+            permit.promote(of(number as u128, 1, key), true, &rules).unwrap();
+            held.push(permit);
+        }
+        let mut late = all.guest(ip("10.0.0.2"), true, &rules).unwrap();
+        assert_eq!(late.promote(of(9, 1, "d"), true, &rules), Err(TooMany::User));
+        assert_eq!(TooMany::User.close(), Close::UserFull);
+        assert_eq!(late.promote(of(9, 2, "e"), false, &rules), Ok(()));
+        // A socket that goes over to somebody else makes room for the one and takes it from the other.
+        held[0].change_member(of(0, 2, "f"));
+        let mut next = all.guest(ip("10.0.0.2"), true, &rules).unwrap();
+        assert_eq!(next.promote(of(9, 1, "d"), true, &rules), Ok(()));
+        drop((held, late, next));
+        assert_nothing_left(&all);
     }
 
     #[test]

@@ -71,7 +71,7 @@ impl Shard {
         }
         match result {
             Ok(page) => {
-                viewer.push(page.frame(&name.unwrap_or_default()).into(), self.now)?;
+                viewer.send(page.frame(&name.unwrap_or_default()), self.now)?;
                 Ok(())
             }
             Err(error) => {

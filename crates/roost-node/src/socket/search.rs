@@ -125,7 +125,7 @@ impl Shard {
             Ok(page) => {
                 let answer = json!({"from": page.from, "next": page.next, "first": page.first, "begin": page.is_begin, "lines": page.lines});
                 let frame = v1::frame(v1::FOUND, &[name.unwrap_or_default(), answer]);
-                viewer.push(frame.into(), self.now)?;
+                viewer.send(frame, self.now)?;
                 Ok(())
             }
             Err(error) => {

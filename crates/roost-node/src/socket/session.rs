@@ -84,10 +84,9 @@ impl Shard {
         if is_suspended && !session.rights.is_admin {
             refused = Some((Close::Suspended, Close::Suspended.reason().to_owned()));
         } else if let Some(permit) = &mut viewer.permit {
-            let counted_by = session.counted_by();
-            let holds_all = session.rights.holds_all;
-            if let Err(limit) = permit.promote(viewer.server, &counted_by, holds_all, &self.hub.settings) {
-                refused = Some((Close::TryLater, limit.to_string()));
+            let (member, holds_all) = (session.member(viewer.server), session.rights.holds_all);
+            if let Err(limit) = permit.promote(member, holds_all, &self.hub.settings) {
+                refused = Some((limit.close(), limit.to_string()));
             }
         }
         if let Some((close, reason)) = refused {
@@ -154,10 +153,11 @@ impl Shard {
             return Ok(());
         };
         let session = Session::new(token, old.socket, old.since);
-        if session.credential != old.credential
+        let member = session.member(viewer.server);
+        if member != old.member(viewer.server)
             && let Some(permit) = &mut viewer.permit
         {
-            permit.change_credential(&session.counted_by());
+            permit.change_member(member);
         }
         if session.history_from != old.history_from {
             viewer.floor = session.history_from.map_or(Floor::None, Floor::At);

@@ -3,6 +3,7 @@
 
 mod client;
 mod ends;
+mod flood;
 mod lines;
 mod pings;
 mod requests;

@@ -5,7 +5,7 @@
 use super::{
     Peer, Settings,
     frame_reader::FrameReader,
-    limits::{Bucket, Permit},
+    limits::{Bucket, Member, Permit},
     pings::Pings,
     search::Running,
     slots::Key,
@@ -221,11 +221,14 @@ impl Session {
         }
     }
 
-    /// What sockets are counted by: the credential, or the user where the token names none.
-    pub(super) fn counted_by(&self) -> String {
-        self.credential
-            .as_ref()
-            .map_or_else(|| format!("user {}", self.user), |c| c.to_string())
+    /// Whom its socket is counted by.
+    pub(super) fn member(&self, server: Uuid) -> Member {
+        let credential = self.credential.clone();
+        Member {
+            server,
+            user: self.user,
+            credential: credential.unwrap_or_else(|| format!("user {}", self.user).into()),
+        }
     }
 }
 
@@ -305,6 +308,12 @@ impl Viewer {
 
     pub(super) fn has_backlog(&self) -> bool {
         !self.outbox.is_empty() || self.stream.has_pending()
+    }
+
+    /// Bytes that wait for the socket.
+    #[cfg(test)]
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.outbox.iter().map(Bytes::len).sum()
     }
 
     /// What epoll should watch for: (readable, writable). A viewer that does not take its answers is not listened to.

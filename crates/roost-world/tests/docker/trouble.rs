@@ -123,7 +123,9 @@ async fn an_engine_that_restarts_with_live_restore_loses_no_line_and_no_server()
         tokio::time::sleep(Duration::from_millis(700)).await;
         engine.resume()?;
         let back = heard(&roost, BACK, round).await?;
-        ensure!(!back.contains("missing"), "{back}");
+        // An engine that is killed may have passed lines on without logging them; then Roost can't tell, and says so.
+        let is_told = signal == Signal::KILL && back.contains("Docker's log lacks the last");
+        ensure!(is_told || !back.contains("missing"), "{back}");
     }
     ensure!(pid(&roost)? == before, "another process");
     each_line_came_once(&roost, &admin, follower, 1000 * rounds()).await

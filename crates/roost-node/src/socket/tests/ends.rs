@@ -163,7 +163,10 @@ fn sockets_over_a_limit_are_told_to_come_later() {
     let token = stand.token();
     let _members = [stand.join(&token), stand.join(&token)];
     let mut third = stand.open(Some(&token));
-    third.expect(&[closed(1013, "too many sockets, try again later")]);
+    third.expect(&[closed(
+        1013,
+        "too many sockets of this key or session, close some",
+    )]);
     let mut bob = stand.open(Some(&stand.token_of_bob(&[])));
     bob.expect(&[seen("auth success", &[])]);
 }

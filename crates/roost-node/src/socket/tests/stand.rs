@@ -2,7 +2,7 @@
 //! audit.
 
 use super::{
-    super::{Filter, Peer, Recorder, Settings, Setup, Shards, Upgraded},
+    super::{Filter, Peer, Recorder, Settings, Setup, Shards, Upgraded, shard::Shard},
     client::Client,
 };
 use crate::{
@@ -220,6 +220,13 @@ impl Stand {
             claims.credential = "key 2".into();
             claims.permissions = rights.into_iter().collect();
         })
+    }
+
+    /// The only shard, which stands still for as long as it is held.
+    pub(super) fn with_shard<T>(&self, look: impl FnOnce(&mut Shard) -> T) -> T {
+        let shard = self.shards.0.shards[0].upgrade().unwrap();
+        let mut shard = shard.lock().unwrap();
+        look(&mut shard)
     }
 
     /// The server says something, and no shard hears of it yet.

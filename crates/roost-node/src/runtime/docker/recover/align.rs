@@ -91,6 +91,22 @@ pub(super) fn behind(
     choose((1..=log.len()).filter(|&at| fits(at)), matched, away)
 }
 
+/// The same where the log lacks the journal's last lines: an engine that is killed has passed on more than it has
+/// logged. How many they are, too. What follows in the log must be younger than all of the journal.
+pub(super) fn behind_loss(
+    tail: &[Key],
+    log: &[Key],
+    fits: impl Fn(usize) -> bool,
+) -> Option<(RangeInclusive<usize>, usize)> {
+    let last = tail.last()?;
+    let is_younger = |at: usize| log.get(at).is_none_or(|next| next.time > last.time + NEAR);
+    let fits = |at: usize| at >= STRONG && is_younger(at) && fits(at);
+    (1..=tail.len().saturating_sub(STRONG)).find_map(|lost| {
+        let places = behind(&tail[..tail.len() - lost], log, fits)?;
+        Some((places, lost))
+    })
+}
+
 /// How many of the log's lines are over with the first line of a stream whose first whole lines are `head`: every
 /// number that fits. The stream may begin within its first line; `ends` is asked whether the log's line at an index
 /// ends like it. Where `whole`, the log must have all of `head`.

@@ -72,11 +72,17 @@ impl Plan {
                 *places.end()
             }
             None if !last && !part.cut => return Step::Again,
-            None => {
-                unknown = Some("Docker's log does not have the lines before it any more".to_owned());
-                let young = tail.last.map_or(Millis::MIN, |time| time + YOUNG);
-                part.lines.partition_point(|line| line.time <= young)
-            }
+            None => match align::behind_loss(&tail.lines, &keys, |_| true) {
+                Some((places, lost)) => {
+                    unknown = Some(lacking(lost));
+                    *places.end()
+                }
+                None => {
+                    unknown = Some("Docker's log does not have the lines before it any more".to_owned());
+                    let young = tail.last.map_or(Millis::MIN, |time| time + YOUNG);
+                    part.lines.partition_point(|line| line.time <= young)
+                }
+            },
         };
         let rest = &part.lines[known..];
         let begins_like = |at: usize| without_cr(&rest[at].bytes).ends_with(without_cr(&head.first));
@@ -112,10 +118,14 @@ impl Plan {
                 (line.time, line.bytes)
             })
             .collect();
-        if let Some((_, first)) = lines.first_mut()
-            && first.starts_with(&tail.open)
-        {
-            first.drain(..tail.open.len());
+        if let Some((time, first)) = lines.first_mut() {
+            if first.starts_with(&tail.open) {
+                first.drain(..tail.open.len());
+            } else {
+                // The rest of the open line is lost: it ends here.
+                let end = (*time, b"\n".to_vec());
+                lines.insert(0, end);
+            }
         }
         Step::Write {
             lines,
@@ -124,6 +134,15 @@ impl Plan {
             skip,
         }
     }
+}
+
+/// A clause.
+fn lacking(lost: usize) -> String {
+    let before = match lost {
+        1 => "the last line".to_owned(),
+        lost => format!("the last {lost} lines"),
+    };
+    format!("Docker's log lacks {before} before it, so others may not be in it either")
 }
 
 #[cfg(test)]
@@ -220,6 +239,46 @@ mod tests {
         assert_eq!((lines, skip), (vec!["b\r\n".to_owned()], Some(0)));
         let nothing = step(tail(&["a"], "> "), Head::default(), log(&["a"]), false);
         assert_eq!(written(nothing), (Vec::new(), Some(0)));
+    }
+
+    #[test]
+    fn a_log_that_lost_its_own_last_lines_is_taken_up_behind_those_that_it_has() {
+        let had: Vec<String> = (0..20).map(|n| format!("had {n}")).collect();
+        let had: Vec<&str> = had.iter().map(String::as_str).collect();
+        // The engine was killed before it had logged the last three, and logs on when it is back.
+        let mut part = log(&[&had[..17], &["new 1", "new 2"]].concat());
+        for line in &mut part.lines[17..] {
+            line.time += 5_000;
+        }
+        let later = part.lines[18].time / 1000;
+        let plan = |last| step(tail(&had, ""), head(&["new 2"], later), log_of(&part), last);
+        assert_eq!(plan(false), Step::Again, "it may only lag");
+        let Step::Write {
+            lines, unknown, skip, ..
+        } = plan(true)
+        else {
+            panic!("it is not read again");
+        };
+        let lines: Vec<_> = lines
+            .iter()
+            .map(|(_, line)| String::from_utf8_lossy(line))
+            .collect();
+        assert_eq!(lines, ["new 1\r\n", "new 2\r\n"]);
+        assert_eq!(skip, Some(7));
+        assert!(unknown.unwrap().contains("lacks the last 3 lines"));
+        // Its rest is lost with them.
+        let Step::Write { lines, .. } = step(tail(&had, "op"), Head::default(), part, true) else {
+            panic!("it is not read again");
+        };
+        assert_eq!(lines[0].1, b"\n");
+        assert_eq!(lines.len(), 3);
+    }
+
+    fn log_of(part: &LogPart) -> LogPart {
+        LogPart {
+            lines: part.lines.clone(),
+            cut: part.cut,
+        }
     }
 
     #[test]
