@@ -30,6 +30,7 @@ impl Shard {
         if !viewer.drain(self.now)? {
             return Ok(());
         }
+        self.send_owed_presence(viewer)?;
         match viewer.mode {
             Mode::Closing => {
                 if !std::mem::replace(&mut viewer.is_finished, true) {

@@ -89,12 +89,27 @@ impl Shard {
         let changed: Vec<(Uuid, Bytes)> = changed.collect();
         for (server, frame) in changed {
             self.for_each_member(server, |shard, viewer: &mut Viewer| -> Result<(), Ended> {
-                if viewer.is_v1 && viewer.is_let_in() {
-                    viewer.push(frame.clone(), shard.now)?;
+                if !viewer.is_v1 || !viewer.is_let_in() {
+                    return Ok(());
                 }
-                Ok(())
+                if viewer.has_backlog() {
+                    viewer.is_owed_presence = true;
+                    return Ok(());
+                }
+                Ok(viewer.push(frame.clone(), shard.now)?)
             });
         }
+    }
+
+    /// To one whose socket was full when it changed: how it is now.
+    pub(super) fn send_owed_presence(&self, viewer: &mut Viewer) -> Result<(), Ended> {
+        if !std::mem::take(&mut viewer.is_owed_presence) || !viewer.is_let_in() {
+            return Ok(());
+        }
+        if let Some(group) = self.groups.get(&viewer.server) {
+            viewer.push(group.watch.presence().frame(), self.now)?;
+        }
+        Ok(())
     }
 }
 

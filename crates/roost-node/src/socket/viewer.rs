@@ -91,6 +91,8 @@ pub(super) struct Viewer {
     pub(super) events_from: u64,
     /// Lines were read from the journal, past which the ring's events may have gone.
     pub(super) missed_events: bool,
+    /// Presence has changed while its socket was full.
+    pub(super) is_owed_presence: bool,
     pub(super) floor: Floor,
     /// Lines before this number were asked for: they are shown whole, whatever the throttle.
     pub(super) whole_to: u64,
@@ -260,6 +262,7 @@ impl Viewer {
             cursor: Cursor { seq: 0, entry: 0 },
             events_from: 0,
             missed_events: false,
+            is_owed_presence: false,
             floor: Floor::None,
             whole_to: 0,
             shown: None,

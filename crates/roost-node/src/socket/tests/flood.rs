@@ -1,7 +1,7 @@
 //! Viewers that ask for more than they take, or more than is theirs, and those who come and go around a slow read.
 
 use super::{
-    client::seen,
+    client::{seen, until},
     stand::{SERVER, Stand},
 };
 use roost_console::History;
@@ -34,6 +34,39 @@ fn who_asks_for_pages_and_takes_none_is_not_listened_to() {
             _ => {}
         }
     }
+}
+
+#[test]
+fn who_takes_nothing_is_told_once_who_is_there_in_the_end() {
+    let mut stand = Stand::with(|settings| settings.threads = 1);
+    let mut viewer = stand.join_v1(&stand.token(), &Value::Null);
+    viewer.until_v1("presence");
+    for n in 1..=300 {
+        stand.print(&format!("{n} {}\n", "x".repeat(30_000)));
+    }
+    let waiting = |stand: &Stand| {
+        stand.with_shard(|shard| shard.slots.iter().map(|one| one.waiting_bytes()).sum::<usize>())
+    };
+    until("its socket is full", || waiting(&stand) > 0);
+    let before = waiting(&stand);
+    for _ in 0..3 {
+        let bob = stand.join(&stand.token_of_bob(&[]));
+        std::thread::sleep(Duration::from_millis(300));
+        drop(bob);
+        std::thread::sleep(Duration::from_millis(1200));
+    }
+    assert_eq!(waiting(&stand), before);
+    let (mut told, mut has_begun) = (0, false);
+    loop {
+        let (event, args) = viewer.next_v1();
+        has_begun |= event == "lines";
+        told += usize::from(has_begun && event == "presence");
+        let is_last = event == "lines" && args[0].to_string().contains("\"300 x");
+        if is_last {
+            break;
+        }
+    }
+    assert_eq!(told, 1);
 }
 
 #[test]
