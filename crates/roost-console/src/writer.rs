@@ -1,7 +1,10 @@
 //! The one that appends: bytes, notices and events become lines in the journal, and then entries in the ring.
 //!
 //! Each call either writes and publishes everything that it was asked to, or changes nothing and says why. Reading
-//! keepers, deciding when a partial line is due and when to sync is the pump's business.
+//! keepers, deciding when a partial line is due and when to sync is the pump's business. What an installer says has a
+//! stream of its own: [`installer`].
+
+mod installer;
 
 use crate::{
     Limits, Position, Recovery,
@@ -28,6 +31,8 @@ const BATCH: usize = 64 * 1024;
 pub struct Writer {
     journal: Journal,
     splitter: Splitter,
+    /// The installer's output, which is no part of a run's stream.
+    installer: Splitter,
     run: Option<Uuid>,
     /// Bytes of the run's stream that were taken: journaled, or pending in the splitter.
     received: u64,
@@ -55,6 +60,7 @@ pub(crate) fn open(
     });
     let mut writer = Writer {
         splitter: Splitter::new(SOFT_CAP, opened.open),
+        installer: Splitter::new(SOFT_CAP, false),
         run: opened.run.map(|(run, _)| run),
         received: opened.run.map_or(0, |(_, offset)| offset),
         journal,
@@ -225,7 +231,7 @@ impl Writer {
         Ok(())
     }
 
-    /// A line of the daemon's or the installer's own; each line of `text`, if it has several.
+    /// A line of the daemon's own, or of what it says about an installation; each line of `text`, if it has several.
     pub fn notice(&mut self, source: Source, text: &str, now: Millis) -> io::Result<()> {
         let mut staged = self.stage(now, 1, text.len())?;
         let offset = self.journaled();
@@ -310,6 +316,7 @@ impl Writer {
     #[cfg(test)]
     pub(crate) fn make_small(&mut self, cap: usize, segment_bytes: u64) {
         self.splitter = Splitter::new(cap, self.splitter.continued());
+        self.installer = Splitter::new(cap, false);
         self.journal.segment_bytes = segment_bytes;
     }
 

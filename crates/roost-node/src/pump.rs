@@ -24,6 +24,7 @@ mod thread;
 mod tests;
 
 use compressor::Compressor;
+use feed::Installer;
 use inbox::{Inbox, Message, Order};
 use roost_console::{Console, Event, Limits, Writer};
 use roost_wire::{clock::Clock, clock::Millis, node_api::Source};
@@ -189,14 +190,28 @@ impl Pumps {
         self.order(server, Order::Signal(signal, tree));
     }
 
-    /// A daemon or installer line.
+    /// A line of the daemon's, or of what it says about an installation.
     pub fn notice(&self, server: Uuid, source: Source, text: String) {
         self.order(server, Order::Notice(source, text));
     }
 
-    /// An event among the lines.
-    pub fn event(&self, server: Uuid, event: Event) {
-        self.order(server, Order::Event(event));
+    /// A chunk of an installer's output, at most 64 KiB. Answers once it is kept; the next one is handed over only
+    /// then, so that no more than one waits. A receiver that is dropped without an answer means that the server was
+    /// removed, or that its console has failed.
+    pub fn installer_output(&self, server: Uuid, chunk: Vec<u8>) -> oneshot::Receiver<()> {
+        let (reply, answer) = oneshot::channel();
+        self.order(server, Order::Installer(Installer::Chunk(chunk, reply)));
+        answer
+    }
+
+    /// The installer says no more: what has no line end yet is a line.
+    pub fn installer_ended(&self, server: Uuid) {
+        self.order(server, Order::Installer(Installer::End));
+    }
+
+    /// An event among the lines. Should too many orders wait, it takes the place of an older one of its name.
+    pub fn event(&self, server: Uuid, name: &'static str, event: Event) {
+        self.order(server, Order::Event(name, event));
     }
 
     /// Looks for this from now on, and in what the run that is attached has written already; `None` stops looking.

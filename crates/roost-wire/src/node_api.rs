@@ -228,13 +228,23 @@ pub struct Gap {
     pub first: u64,
 }
 
-/// The answer of `/journal`, and of the panel's `/logs`.
+/// The answer of `/journal`, and of the panel's `/logs`. It covers the lines from `from` to `next`, also where `data` has
+/// fewer of them, or none, since some are not for the reader.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JournalPage {
     /// The journal.
     pub stream: Uuid,
+    /// Ask with `before` set to this to go back. 0 from an older node, which says neither this nor `begin` and `end`.
+    #[serde(default)]
+    pub from: u64,
     /// Ask with `after` set to this to go on.
     pub next: u64,
+    /// Nothing stands before `from` that this reader may see.
+    #[serde(default)]
+    pub begin: bool,
+    /// Nothing stood behind `next` when it was read.
+    #[serde(default)]
+    pub end: bool,
     /// What is missing before the first line.
     pub gap: Option<Gap>,
     /// The lines, oldest first.

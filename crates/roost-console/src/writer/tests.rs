@@ -2,6 +2,7 @@
 
 mod compressed;
 mod damage;
+mod installer;
 mod power;
 mod properties;
 mod retention;

@@ -67,8 +67,12 @@ async fn read_page(server: &ServerHandle, query: &JournalQuery) -> Result<Journa
 
 /// Where a page begins and ends, and what is missing before it.
 struct Range {
+    /// The first line that this reader may see.
+    floor: u64,
     from: u64,
     to: u64,
+    /// What the next line will get.
+    end: u64,
     gap: Option<Gap>,
 }
 
@@ -90,13 +94,21 @@ fn range(console: &Console, query: &JournalQuery) -> io::Result<Range> {
     if let Some(before) = query.before {
         let to = before.clamp(floor, end);
         let from = to.saturating_sub(lines).max(floor);
-        return Ok(Range { from, to, gap: None });
+        return Ok(Range {
+            floor,
+            from,
+            to,
+            end,
+            gap: None,
+        });
     }
     let Some(after) = query.after else {
         let from = end.saturating_sub(lines).max(floor);
         return Ok(Range {
+            floor,
             from,
             to: end,
+            end,
             gap: None,
         });
     };
@@ -120,17 +132,28 @@ fn range(console: &Console, query: &JournalQuery) -> io::Result<Range> {
         (wanted.max(floor), None)
     };
     Ok(Range {
+        floor,
         from,
         to: from.saturating_add(lines).min(end),
+        end,
         gap,
     })
 }
 
 fn read(console: &Console, query: &JournalQuery) -> io::Result<JournalPage> {
-    let Range { from, to, mut gap } = range(console, query)?;
+    let Range {
+        floor,
+        from,
+        to,
+        end,
+        mut gap,
+    } = range(console, query)?;
     let mut page = JournalPage {
         stream: console.stream(),
+        from,
         next: from.saturating_sub(1),
+        begin: from <= floor,
+        end: false,
         gap: None,
         data: Vec::new(),
     };
@@ -142,7 +165,7 @@ fn read(console: &Console, query: &JournalQuery) -> io::Result<JournalPage> {
         if history.batches.is_empty() && history.missed.is_none() {
             break;
         }
-        if let Some(missed) = history.missed {
+        if history.missed.is_some() {
             if !page.data.is_empty() {
                 break;
             }
@@ -150,11 +173,15 @@ fn read(console: &Console, query: &JournalQuery) -> io::Result<JournalPage> {
                 .batches
                 .first()
                 .map_or(cursor.seq, |batch| batch.first_seq());
+            // Forwards all of the hole is told here, and the next page begins behind it; backwards what is newer was
+            // told by the page before.
+            let upto = query.before.map_or(first, |_| first.min(to));
             gap = Some(Gap {
-                lines: Some(missed.lines),
+                lines: Some(upto - before),
                 reason: "lost".to_owned(),
-                first,
+                first: upto,
             });
+            page.next = upto - 1;
         }
         for batch in &history.batches {
             for line in batch.lines().filter(|line| line.seq >= before && line.seq < to) {
@@ -174,6 +201,7 @@ fn read(console: &Console, query: &JournalQuery) -> io::Result<JournalPage> {
             break;
         }
     }
+    page.end = page.next + 1 >= end;
     page.gap = gap;
     Ok(page)
 }
@@ -199,5 +227,124 @@ pub(super) async fn erase(
             )))
         }
         Err(_) => Err(Failure::unknown_server()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use roost_console::{Limits, Writer};
+    use roost_wire::node_api::Source;
+
+    const LIMITS: Limits = Limits {
+        journal_bytes: 1 << 30,
+        journal_age: 0,
+        disk_free_percent: 0,
+        ring_bytes: 1 << 20,
+    };
+
+    /// Ten lines, the n-th of them at the time n.
+    fn ten_lines(dir: &std::path::Path) -> (Writer, Arc<Console>) {
+        let (mut writer, console, _) = roost_console::open(dir, "Roost", LIMITS, 0).unwrap();
+        for n in 1..=10 {
+            writer.notice(Source::Install, &format!("line {n}"), n).unwrap();
+        }
+        (writer, console)
+    }
+
+    /// `from`, `next`, `begin`, `end`, and the numbers.
+    fn told(console: &Console, query: &JournalQuery) -> (u64, u64, bool, bool, Vec<u64>) {
+        let page = read(console, query).unwrap();
+        let seqs = page.data.iter().map(|line| line.seq).collect();
+        (page.from, page.next, page.begin, page.end, seqs)
+    }
+
+    #[test]
+    fn a_page_says_what_it_covers_and_whether_more_stands_around_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (_writer, console) = ten_lines(dir.path());
+        let query = |after, before, lines| JournalQuery {
+            after,
+            before,
+            lines: Some(lines),
+            ..JournalQuery::default()
+        };
+        let pages = [
+            (query(Some(0), None, 4), (1, 4, true, false, (1..=4).collect())),
+            (query(Some(4), None, 4), (5, 8, false, false, (5..=8).collect())),
+            (query(Some(8), None, 4), (9, 10, false, true, vec![9, 10])),
+            (query(Some(10), None, 4), (11, 10, false, true, vec![])),
+            (query(None, None, 3), (8, 10, false, true, vec![8, 9, 10])),
+            (query(None, None, 10), (1, 10, true, true, (1..=10).collect())),
+            (query(None, Some(8), 3), (5, 7, false, false, vec![5, 6, 7])),
+            (query(None, Some(3), 3), (1, 2, true, false, vec![1, 2])),
+        ];
+        for (query, page) in pages {
+            assert_eq!(told(&console, &query), page, "{query:?}");
+        }
+    }
+
+    #[test]
+    fn a_hole_is_told_once_and_what_stands_behind_it_is_reached() {
+        let dir = tempfile::tempdir().unwrap();
+        let limits = Limits {
+            ring_bytes: 1,
+            ..LIMITS
+        };
+        let (mut writer, console, _) = roost_console::open(dir.path(), "Roost", limits, 0).unwrap();
+        let file = std::fs::read_dir(dir.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .find(|path| path.extension().is_some_and(|end| end == "log"))
+            .unwrap();
+        let mut ends = Vec::new();
+        for n in 1..=10 {
+            writer.notice(Source::Daemon, "a line", n).unwrap();
+            ends.push(usize::try_from(file.metadata().unwrap().len()).unwrap());
+        }
+        let mut bytes = std::fs::read(&file).unwrap();
+        bytes[ends[2]..ends[6]].fill(0xAA);
+        std::fs::write(&file, bytes).unwrap();
+        let ask = |after, before, lines| {
+            let query = JournalQuery {
+                after,
+                before,
+                lines: Some(lines),
+                ..JournalQuery::default()
+            };
+            let page = read(&console, &query).unwrap();
+            let seqs: Vec<_> = page.data.iter().map(|line| line.seq).collect();
+            let gap = page.gap.map(|gap| (gap.lines.unwrap(), gap.reason, gap.first));
+            (page.from, page.next, page.end, seqs, gap)
+        };
+        let lost = |lines, first| Some((lines, "lost".to_owned(), first));
+        assert_eq!(ask(Some(0), None, 100), (1, 3, false, vec![1, 2, 3], None));
+        assert_eq!(ask(Some(3), None, 100), (4, 10, true, vec![8, 9, 10], lost(4, 8)));
+        assert_eq!(ask(Some(3), None, 2), (4, 7, false, vec![], lost(4, 8)));
+        assert_eq!(ask(None, Some(10), 4), (6, 9, false, vec![8, 9], lost(2, 8)));
+        assert_eq!(ask(None, Some(6), 3), (3, 3, false, vec![3], None));
+        assert_eq!(ask(None, Some(6), 2), (4, 5, false, vec![], lost(2, 6)));
+    }
+
+    #[test]
+    fn a_subuser_s_history_begins_with_his_grant() {
+        let dir = tempfile::tempdir().unwrap();
+        let (_writer, console) = ten_lines(dir.path());
+        let query = JournalQuery {
+            before: Some(8),
+            since: Some(6),
+            ..JournalQuery::default()
+        };
+        assert_eq!(told(&console, &query), (6, 7, true, false, vec![6, 7]));
+    }
+
+    #[test]
+    fn an_empty_journal_is_begin_and_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let (_writer, console, _) = roost_console::open(dir.path(), "Roost", LIMITS, 0).unwrap();
+        assert_eq!(
+            told(&console, &JournalQuery::default()),
+            (1, 0, true, true, vec![])
+        );
     }
 }

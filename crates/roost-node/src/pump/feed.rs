@@ -1,8 +1,9 @@
 //! One server's feed: its writer, its keeper's link, and what is under way between them.
 //!
-//! Orders come in here; frames of the keeper in [`keeper`], a disk that refuses in [`trouble`], what time asks for in
-//! [`upkeep`]. A feed never waits: what can't be done now is remembered. Threads and epoll are not its business.
+//! Orders come in here; frames of the keeper in [`keeper`], an installer's output in [`installer`], a disk that refuses
+//! in [`trouble`], what time asks for in [`upkeep`]. A feed never waits: what can't be done now is remembered. Threads and epoll are not its business.
 
+mod installer;
 mod keeper;
 mod trouble;
 mod upkeep;
@@ -15,6 +16,7 @@ use super::{
     link::Link,
     syncer::{Syncer, Then},
 };
+pub(super) use installer::Installer;
 use keeper::Held;
 use roost_console::Writer;
 use roost_wire::{
@@ -24,7 +26,7 @@ use roost_wire::{
 use rustix::fd::OwnedFd;
 use std::{io, sync::Arc, time::Instant};
 use tokio::sync::{Notify, mpsc, oneshot};
-use trouble::Trouble;
+use trouble::{Trouble, Waiting};
 use upkeep::Upkeep;
 use uuid::Uuid;
 
@@ -127,7 +129,8 @@ impl Feed {
             },
             Order::Signal(signal, tree) => self.signal(signal, tree),
             Order::Notice(source, text) => self.notice(source, text, cx),
-            Order::Event(event) => {
+            Order::Installer(said) => self.installer(said, cx),
+            Order::Event(_, event) => {
                 self.writer.event(event);
                 self.news = true;
             }
@@ -190,9 +193,9 @@ impl Feed {
     fn notice(&mut self, source: Source, text: String, cx: &Context<'_>) {
         let time = cx.time();
         if let Some(trouble) = &mut self.trouble {
-            trouble.keep(source, text, time);
+            trouble.keep(Waiting::Notice(source, text), time);
         } else if let Err(error) = self.writer.notice(source, &text, time) {
-            self.refused(&error, cx).keep(source, text, time);
+            self.refused(&error, cx).keep(Waiting::Notice(source, text), time);
         } else {
             self.wrote(cx.now);
         }
@@ -238,12 +241,14 @@ impl Feed {
     /// The server is removed: synced elsewhere, closed here.
     pub(super) fn remove(mut self, reply: oneshot::Sender<()>, cx: &Context<'_>) {
         self.acknowledge_all();
+        self.end_installer(cx.time());
         cx.syncer.sync(self.writer.close(), Then::Answer(reply));
     }
 
     /// The node ends: synced here and now.
-    pub(super) fn shut_down(mut self) {
+    pub(super) fn shut_down(mut self, time: Millis) {
         self.acknowledge_all();
+        self.end_installer(time);
         if let Err(error) = self.writer.sync() {
             tracing::error!(server = %self.server, %error, "the journal could not be synced: a power cut may take its last second");
         }

@@ -215,7 +215,7 @@ impl Pump {
 
     fn shut_down(self) {
         for (_, feed) in self.feeds {
-            feed.shut_down();
+            feed.shut_down(self.clock.now());
         }
     }
 }

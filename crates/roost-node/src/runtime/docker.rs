@@ -29,6 +29,7 @@ mod stats;
 
 pub use exit::{Ended, StreamEnd};
 pub use find::Found;
+pub use install::Takes;
 pub use keepers::Keepers;
 pub(super) use limits::with_overhead;
 pub use stats::Sampler;
@@ -60,7 +61,7 @@ pub struct DockerRules {
 /// A line for the server's console.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
-    /// The daemon itself, or the progress of a pull or of an installer.
+    /// The daemon itself, or the progress of a pull.
     pub source: Source,
     /// One line.
     pub text: String,

@@ -71,14 +71,14 @@ impl Actor {
     }
 
     /// An event in its place among the lines.
-    pub(super) fn publish(&self, name: &str, args: &[&str], audience: Audience) {
+    pub(super) fn publish(&self, name: &'static str, args: &[&str], audience: Audience) {
         let frame = Bytes::from(event::frame(name, args));
         let event = Event {
             classic: frame.clone(),
             v1: frame,
             audience,
         };
-        self.context.pumps.event(self.uuid, event);
+        self.context.pumps.event(self.uuid, name, event);
     }
 
     /// Who typed what, before its effect: for viewers that may type themselves and speak `roost.v1`.
@@ -89,7 +89,7 @@ impl Actor {
             v1: v1::frame(v1::TYPED, &[typed]).into(),
             audience: Audience::Console,
         };
-        self.context.pumps.event(self.uuid, event);
+        self.context.pumps.event(self.uuid, v1::TYPED, event);
     }
 
     /// A server that was just created: it is installed, or the panel is told that there is nothing to install.

@@ -7,7 +7,7 @@ use crate::pump::Pumps;
 use crate::runtime::{
     Launch, Running, Sample, StartError,
     cgroup::{self, Groups},
-    docker::{DockerRules, Ended, Engine, EngineError, Keepers, Notice, Sampler, StreamEnd},
+    docker::{DockerRules, Ended, Engine, EngineError, Keepers, Notice, Sampler, StreamEnd, Takes},
     measure::TreeMeter,
     process::Processes,
 };
@@ -366,10 +366,15 @@ impl Runtimes {
         launch: &Launch,
         script: &InstallScript,
         say: Say<'_>,
+        takes: Takes<'_>,
+        called_off: &CancellationToken,
     ) -> Result<Exit, StartError> {
         let rules = self.rules(launch)?;
-        let output = |notice: Notice| say(notice.source, notice.text);
-        let ended = self.engine.install(launch, &rules, script, &output).await?;
+        let progress = |notice: Notice| say(notice.source, notice.text);
+        let ended = self
+            .engine
+            .install(launch, &rules, script, &progress, takes, called_off.cancelled())
+            .await?;
         // Installers mostly run as root; what they made is the server's.
         if launch.roost.dir.is_none()
             && let Some((uid, gid)) = numbers(&rules.user)

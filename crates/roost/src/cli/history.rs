@@ -1,5 +1,7 @@
 //! `roost server logs` and `send`: reading a console's history, following it, looking through it, typing a line.
 
+mod pages;
+
 use super::{Context, when};
 use crate::{
     args::LogSearch,
@@ -15,8 +17,6 @@ use roost_wire::{
 use serde_json::json;
 use std::{io::IsTerminal, time::Duration};
 
-/// Lines a request while paging.
-const PAGE: u32 = 5000;
 /// The same while searching.
 const FOUND_PAGE: usize = 1000;
 /// Found lines that are held at most: the newest ones come first, and are printed last.
@@ -27,33 +27,9 @@ const PATIENCE: u32 = 20;
 /// Prints history: the last `lines` of it, or all; then new lines if `follow`.
 pub async fn logs(server: &str, lines: Option<u32>, follow: bool, cx: &Context) -> Result<(), Failure> {
     let base = format!("/api/client/servers/{}/logs", segment(server));
-    let first = match lines {
-        Some(lines) => format!("{base}?lines={lines}"),
-        None => format!("{base}?after=0&lines={PAGE}"),
-    };
-    let mut page: JournalPage = cx
-        .panel
-        .get(&first)
-        .await
-        .map_err(|failure| failure.about_server(server))?;
-    // The newest lines were asked for: what lies before them is not missing.
-    if lines.is_some() {
-        page.gap = None;
-    }
-    loop {
-        print(&page, cx)?;
-        let at_end = page.data.is_empty();
-        if !follow && (at_end || lines.is_some()) {
-            return Ok(());
-        }
-        let wait = if at_end || lines.is_some() { "&wait=25" } else { "" };
-        let wait = if follow { wait } else { "" };
-        let next = format!(
-            "{base}?stream={}&after={}&lines={PAGE}{wait}",
-            page.stream, page.next
-        );
-        page = cx.panel.get(&next).await?;
-    }
+    let ask = async |query: String| cx.panel.get(&format!("{base}?{query}")).await;
+    let read = pages::read(&ask, lines, follow, |page| print(page, cx)).await;
+    read.map_err(|failure| failure.about_server(server))
 }
 
 fn print(page: &JournalPage, cx: &Context) -> Result<(), Failure> {

@@ -1,9 +1,10 @@
 //! A disk that refuses: reading stops, the keeper holds the output, and every quarter of a second it is tried again.
 //!
-//! Of the output nothing is lost that the keeper can hold; what it can't is counted in its place. Notices wait in a bounded queue; those over the bound are counted, and the number is
-//! told. Room on the disk is not its business.
+//! Of the output nothing is lost that the keeper can hold; what it can't is counted in its place. An installer's reader
+//! waits with its chunk. Notices wait in a bounded queue; those over the bound are counted, and the number is told. Room
+//! on the disk is not its business.
 
-use super::{Context, Feed};
+use super::{Context, Feed, Installer};
 use crate::pump::PumpEvent;
 use roost_wire::{clock::Millis, node_api::Source};
 use std::{
@@ -15,23 +16,49 @@ use std::{
 const RETRY: Duration = Duration::from_millis(250);
 /// Notices that wait.
 const NOTICES: usize = 256;
+/// Chunks of installers that wait: one of the installer at work, and of those that were called off meanwhile.
+const CHUNKS: usize = 16;
+
+/// What waits for the disk.
+#[derive(Debug)]
+pub(super) enum Waiting {
+    Notice(Source, String),
+    Installer(Installer),
+}
 
 #[derive(Debug)]
 pub(super) struct Trouble {
     since: Instant,
     why: String,
     pub(super) retry_at: Instant,
-    notices: VecDeque<(Source, String, Millis)>,
+    waiting: VecDeque<(Waiting, Millis)>,
+    notices: usize,
+    chunks: usize,
+    /// Notices.
     left_out: u64,
+    /// Of installers.
+    bytes_left_out: usize,
 }
 
 impl Trouble {
-    pub(super) fn keep(&mut self, source: Source, text: String, time: Millis) {
-        if self.notices.len() < NOTICES {
-            self.notices.push_back((source, text, time));
-        } else {
-            self.left_out += 1;
+    pub(super) fn keep(&mut self, waiting: Waiting, time: Millis) {
+        match waiting {
+            Waiting::Notice(..) if self.notices == NOTICES => return self.left_out += 1,
+            Waiting::Notice(..) => self.notices += 1,
+            Waiting::Installer(Installer::Chunk(bytes, reply)) if self.chunks == CHUNKS => {
+                self.bytes_left_out += bytes.len();
+                return Installer::Chunk(bytes, reply).taken();
+            }
+            Waiting::Installer(Installer::Chunk(..)) => self.chunks += 1,
+            Waiting::Installer(Installer::End) => {
+                // Two in a row end nothing more than one.
+                let last = self.waiting.back();
+                if matches!(last, Some((Waiting::Installer(Installer::End), _))) {
+                    return;
+                }
+            }
         }
+        self.waiting.push_back((waiting, time));
     }
 
     fn sentence(&self, now: Instant) -> String {
@@ -40,8 +67,12 @@ impl Trouble {
             0 => String::new(),
             n => format!(" {n} notices of the daemon were left out."),
         };
+        let bytes_left_out = match self.bytes_left_out {
+            0 => String::new(),
+            n => format!(" {n} bytes of the installer's output were left out."),
+        };
         format!(
-            "The console history could not be written for {seconds:.1} s ({}). The server's output was held back meanwhile and follows; where it was more than can be held back, the number of lost lines stands in their place.{left_out}",
+            "The console history could not be written for {seconds:.1} s ({}). The server's output was held back meanwhile and follows; where it was more than can be held back, the number of lost lines stands in their place.{left_out}{bytes_left_out}",
             self.why
         )
     }
@@ -60,8 +91,11 @@ impl Feed {
             since: cx.now,
             why: error.to_string(),
             retry_at: cx.now + RETRY,
-            notices: VecDeque::new(),
+            waiting: VecDeque::new(),
+            notices: 0,
+            chunks: 0,
             left_out: 0,
+            bytes_left_out: 0,
         })
     }
 
@@ -102,11 +136,66 @@ impl Feed {
         let Some(trouble) = &mut self.trouble else {
             return Ok(());
         };
-        while let Some((source, text, time)) = trouble.notices.front() {
-            self.writer.notice(*source, text, *time)?;
-            trouble.notices.pop_front();
+        while let Some((waiting, time)) = trouble.waiting.pop_front() {
+            let written = match &waiting {
+                Waiting::Notice(source, text) => self.writer.notice(*source, text, time),
+                Waiting::Installer(said) => said.write(&mut self.writer, time).map(drop),
+            };
+            if let Err(error) = written {
+                trouble.waiting.push_front((waiting, time));
+                return Err(error);
+            }
+            match waiting {
+                Waiting::Notice(..) => trouble.notices -= 1,
+                Waiting::Installer(said) => {
+                    trouble.chunks -= usize::from(said.is_chunk());
+                    said.taken();
+                }
+            }
         }
         self.writer
             .notice(Source::Daemon, &trouble.sentence(cx.now), cx.time())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::sync::oneshot;
+
+    #[test]
+    fn what_waits_is_bounded_and_what_is_left_out_is_counted() {
+        let now = Instant::now();
+        let mut trouble = Trouble {
+            since: now,
+            why: "full".to_owned(),
+            retry_at: now,
+            waiting: VecDeque::new(),
+            notices: 0,
+            chunks: 0,
+            left_out: 0,
+            bytes_left_out: 0,
+        };
+        assert!(!trouble.sentence(now).contains("left out"));
+        for _ in 0..NOTICES + 3 {
+            trouble.keep(Waiting::Notice(Source::Daemon, "said".to_owned()), 1);
+        }
+        let mut taken = Vec::new();
+        for _ in 0..CHUNKS + 2 {
+            let (reply, answer) = oneshot::channel();
+            taken.push(answer);
+            trouble.keep(Waiting::Installer(Installer::Chunk(vec![b'x'; 10], reply)), 1);
+            trouble.keep(Waiting::Installer(Installer::End), 1);
+            trouble.keep(Waiting::Installer(Installer::End), 1);
+        }
+        assert_eq!(trouble.waiting.len(), NOTICES + 2 * CHUNKS);
+        let answered: Vec<_> = taken.iter_mut().map(|answer| answer.try_recv().is_ok()).collect();
+        assert_eq!(answered, [vec![false; CHUNKS], vec![true; 2]].concat());
+        let said = trouble.sentence(now);
+        assert!(said.contains(" 3 notices of the daemon were left out."), "{said}");
+        assert!(
+            said.contains(" 20 bytes of the installer's output were left out."),
+            "{said}"
+        );
     }
 }

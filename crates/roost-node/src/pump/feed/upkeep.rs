@@ -5,7 +5,8 @@
 
 use super::{Context, Feed, keeper::ACK_DELAY};
 use crate::pump::syncer::Then;
-use roost_wire::node_api::Source;
+use roost_console::Writer;
+use roost_wire::{clock::Millis, node_api::Source};
 use std::{
     io,
     sync::Arc,
@@ -31,6 +32,8 @@ const COMPRESS_PAUSE: Duration = Duration::from_secs(60);
 pub(super) struct Upkeep {
     /// The last byte of output came.
     pub(super) last_byte: Instant,
+    /// The same of an installer.
+    pub(super) last_installer_byte: Instant,
     /// Something written since waits for an acknowledgement.
     pub(super) ack_since: Option<Instant>,
     /// Something written since waits for a sync.
@@ -52,6 +55,7 @@ impl Upkeep {
     pub(super) fn new(now: Instant) -> Self {
         Self {
             last_byte: now,
+            last_installer_byte: now,
             ack_since: None,
             // What a killed node wrote last was never synced.
             dirty_since: Some(now),
@@ -90,15 +94,17 @@ impl Feed {
     /// When it wants to be looked after.
     pub(in crate::pump) fn deadline(&self) -> Instant {
         let upkeep = &self.upkeep;
-        let partial =
-            (self.trouble.is_none() && self.writer.has_partial()).then(|| upkeep.last_byte + PARTIAL);
+        let can_write = self.trouble.is_none();
+        let partial = (can_write && self.writer.has_partial()).then(|| upkeep.last_byte + PARTIAL);
+        let installer =
+            (can_write && self.writer.has_installer_partial()).then(|| upkeep.last_installer_byte + PARTIAL);
         let sync = upkeep
             .dirty_since
             .filter(|_| !upkeep.syncing)
             .map(|since| since + SYNC);
         let ack = upkeep.ack_since.map(|since| since + ACK_DELAY);
         let retry = self.trouble.as_ref().map(|trouble| trouble.retry_at);
-        [partial, sync, ack, retry]
+        [partial, installer, sync, ack, retry]
             .into_iter()
             .flatten()
             .fold(upkeep.limits_at, Instant::min)
@@ -107,13 +113,11 @@ impl Feed {
     /// Does what is due.
     pub(in crate::pump) fn look_after(&mut self, cx: &Context<'_>) {
         self.retry(cx);
-        if self.trouble.is_none() && self.writer.has_partial() && cx.now >= self.upkeep.last_byte + PARTIAL {
-            match self.writer.flush_partial(cx.time()) {
-                Ok(_) => self.wrote(cx.now),
-                Err(error) => {
-                    self.refused(&error, cx);
-                }
-            }
+        if self.writer.has_partial() && cx.now >= self.upkeep.last_byte + PARTIAL {
+            self.show_partial(Writer::flush_partial, cx);
+        }
+        if self.writer.has_installer_partial() && cx.now >= self.upkeep.last_installer_byte + PARTIAL {
+            self.show_partial(Writer::flush_installer, cx);
         }
         let sync_due = self
             .upkeep
@@ -125,6 +129,19 @@ impl Feed {
         if cx.now >= self.upkeep.limits_at {
             self.enforce_limits(cx);
             self.compress(cx);
+        }
+    }
+
+    /// Text without a line end has waited long enough.
+    fn show_partial(&mut self, flush: fn(&mut Writer, Millis) -> io::Result<usize>, cx: &Context<'_>) {
+        if self.trouble.is_some() {
+            return;
+        }
+        match flush(&mut self.writer, cx.time()) {
+            Ok(_) => self.wrote(cx.now),
+            Err(error) => {
+                self.refused(&error, cx);
+            }
         }
     }
 

@@ -59,6 +59,10 @@ fn under_the_limit() {
     let shown = node.texts().len();
     assert!((40..400).contains(&shown), "as much as fits: {shown}");
     node.pumps.notice(SERVER, Source::Daemon, "meanwhile".to_owned());
+    let mut taken = node
+        .pumps
+        .installer_output(SERVER, b"an installer\nwait".to_vec());
+    node.pumps.installer_ended(SERVER);
     keeper.exit(0);
 
     node.pumps.notice(other, Source::Daemon, "not delayed".to_owned());
@@ -72,6 +76,7 @@ fn under_the_limit() {
     }
     std::thread::sleep(Duration::from_millis(600));
     assert_eq!(node.texts().len(), shown);
+    assert!(taken.try_recv().is_err(), "the installer's reader waits");
     assert!(node.events.try_recv().is_err(), "trouble is told once");
 
     setrlimit(
@@ -95,7 +100,9 @@ fn under_the_limit() {
     let texts = node.texts();
     let (notices, lines): (Vec<_>, Vec<_>) = texts.iter().partition(|text| !text.starts_with("line"));
     assert_eq!(lines, expected.iter().collect::<Vec<_>>());
-    assert_eq!(notices[0], "meanwhile");
-    assert!(notices[1].contains("could not be written for"), "{notices:?}");
-    assert_eq!(notices.len(), 2);
+    assert_eq!(notices[..3], ["meanwhile", "an installer", "wait"]);
+    assert!(notices[3].contains("could not be written for"), "{notices:?}");
+    assert!(!notices[3].contains("left out"), "{notices:?}");
+    assert_eq!(notices.len(), 4);
+    taken.blocking_recv().unwrap();
 }

@@ -340,3 +340,44 @@ fn lines_at_a_thousand_a_second_are_woken_for_at_once() {
     times.sort();
     println!("median {:?}, 99 % {:?}", times[150], times[297]);
 }
+
+#[test]
+fn an_installer_s_chunk_is_answered_when_it_is_kept_and_leaves_the_keeper_s_offsets_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::start(dir.path(), LIMITS);
+    let mut keeper = node.attach(RUN);
+    keeper.output(b"whole\nname: ");
+    keeper.wait_for_ack(12);
+    let taken = node
+        .pumps
+        .installer_output(SERVER, b"one\r\n\nContinue?".to_vec());
+    taken.blocking_recv().unwrap();
+    // After a while, since no line end comes.
+    node.wait_for_texts(&["whole", "name: ~", "one", "", "Continue?~"]);
+    node.pumps
+        .installer_output(SERVER, b" yes".to_vec())
+        .blocking_recv()
+        .unwrap();
+    node.pumps.installer_ended(SERVER);
+    node.wait_for_texts(&["whole", "name: ~", "one", "", "Continue?~", "~ yes"]);
+    keeper.output(b"bob\n");
+    keeper.wait_for_ack(16);
+    node.wait_for_texts(&["whole", "name: ~", "one", "", "Continue?~", "~ yes", "~bob"]);
+    let nobody = node.pumps.installer_output(Uuid::from_u128(9), b"lost".to_vec());
+    assert!(nobody.blocking_recv().is_err(), "its console is gone");
+}
+
+#[test]
+fn what_an_installer_said_last_is_a_line_when_the_node_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::start(dir.path(), LIMITS);
+    let taken = node.pumps.installer_output(SERVER, b"50 %\r".to_vec());
+    taken.blocking_recv().unwrap();
+    node.pumps.shutdown();
+    let (_writer, console, _) = roost_console::open(&dir.path().join("journal"), "Roost", LIMITS, 0).unwrap();
+    let batches = console.lines(&mut console.at(1), 1 << 20).unwrap().batches;
+    let lines: Vec<_> = batches.iter().flat_map(|batch| batch.lines()).collect();
+    assert!(lines.last().is_some_and(|line| !line.open), "{lines:?}");
+    let text: Vec<u8> = lines.iter().flat_map(|line| line.bytes.to_vec()).collect();
+    assert_eq!(text, b"50 %");
+}

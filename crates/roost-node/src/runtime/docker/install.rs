@@ -12,33 +12,61 @@ use bollard::{
 };
 use futures_util::StreamExt;
 use roost_wire::remote::{InstallScript, Pull};
-use std::{io, path::Path, path::PathBuf};
+use std::{io, path::Path, path::PathBuf, pin::Pin};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
     net::UnixStream,
+    sync::oneshot,
 };
 
-/// Longest line of an installer; a longer one is shown in pieces.
-const LINE_MAX: usize = 4096;
+/// Takes a chunk of an installer's output as it came. No more is read before the answer; a receiver that is dropped
+/// means that there is no console any more.
+pub type Takes<'a> = &'a (dyn Fn(Vec<u8>) -> oneshot::Receiver<()> + Send + Sync);
+
+/// Bytes that are read at once.
+const CHUNK: usize = 16 << 10;
 /// Longest head of the engine's answer to an attach.
 const HEAD_MAX: usize = 16 << 10;
 
 impl Engine {
-    /// Runs the script and returns how the installer ended; only exit code 0 is a success. Every line it says goes to
-    /// `output`. Dropping the future ends and removes the installer. There is no time limit: large games take hours.
+    /// Runs the script and returns how the installer ended; only exit code 0 is a success. What it says goes to `takes`,
+    /// what is to be said before it runs to `progress`. There is no time limit: large games take hours. Once it is
+    /// called off, an installer at work is killed, and its last words are read. Dropping the future removes it unread.
     pub async fn install(
         &self,
         launch: &Launch,
         rules: &DockerRules,
         script: &InstallScript,
-        output: &(dyn Fn(Notice) + Send + Sync),
+        progress: &(dyn Fn(Notice) + Send + Sync),
+        takes: Takes<'_>,
+        called_off: impl Future<Output = ()>,
     ) -> Result<Ended, EngineError> {
+        tokio::pin!(called_off);
+        let (container, stream, _scratch) = tokio::select! {
+            begun = self.begin_installer(launch, rules, script, progress) => begun?,
+            () = &mut called_off => return Err(EngineError::Unusable("It was killed.".to_owned())),
+        };
+        let ended = self
+            .finish_installer(&container.name, stream, takes, called_off)
+            .await;
+        container.remove().await;
+        ended
+    }
+
+    /// The installer, started, and its output.
+    async fn begin_installer(
+        &self,
+        launch: &Launch,
+        rules: &DockerRules,
+        script: &InstallScript,
+        progress: &(dyn Fn(Notice) + Send + Sync),
+    ) -> Result<(Container, UnixStream, Scratch), EngineError> {
         let image = ImageName::parse(&script.container_image).ok_or_else(|| {
             EngineError::Unusable(
                 "The panel names no image for this server's installer: set one in its egg.".to_owned(),
             )
         })?;
-        self.ready_image(&image, Pull::Missing, output).await?;
+        self.ready_image(&image, Pull::Missing, progress).await?;
         let network = self
             .ready_network(&launch.settings.allocations, &rules.docker.network)
             .await?;
@@ -66,38 +94,50 @@ impl Engine {
             engine: self.clone(),
             name,
         };
-        let ended = self.run_installer(&container.name, output).await;
-        container.remove().await;
-        ended
-    }
-
-    async fn run_installer(
-        &self,
-        name: &str,
-        output: &(dyn Fn(Notice) + Send + Sync),
-    ) -> Result<Ended, EngineError> {
-        let lost = |e: io::Error| self.away(format!("the installer's output was lost: {e}"));
-        let mut stream = self.attach(name).await.map_err(lost)?;
-        let client = self.client().await?;
+        let stream = self
+            .attach(&container.name)
+            .await
+            .map_err(|e| self.lost_output(&e))?;
         client
-            .start_container(name, None)
+            .start_container(&container.name, None)
             .await
             .map_err(|e| self.failed("start the installer", e))?;
-        let mut lines = Lines::default();
-        let mut chunk = vec![0; 16 << 10];
-        loop {
-            let n = stream.read(&mut chunk).await.map_err(lost)?;
-            if n == 0 {
-                break;
+        Ok((container, stream, scratch))
+    }
+
+    async fn finish_installer(
+        &self,
+        name: &str,
+        stream: UnixStream,
+        takes: Takes<'_>,
+        called_off: Pin<&mut impl Future<Output = ()>>,
+    ) -> Result<Ended, EngineError> {
+        let client = self.client().await?;
+        let handed_over = hand_over(stream, takes);
+        tokio::pin!(handed_over);
+        let all = tokio::select! {
+            all = &mut handed_over => all,
+            () = called_off => {
+                if let Err(error) = client.kill_container(name, None).await {
+                    tracing::debug!(container = name, %error, "an installer that was called off could not be killed");
+                }
+                handed_over.await
             }
-            lines.take(&chunk[..n], |line| output(Notice::install(line)));
+        };
+        if !all.map_err(|e| self.lost_output(&e))? {
+            return Err(EngineError::Unusable(
+                "Its output can't be kept: the server was removed, or its console has failed.".to_owned(),
+            ));
         }
-        lines.end(|line| output(Notice::install(line)));
         let options = WaitContainerOptionsBuilder::default()
             .condition("not-running")
             .build();
         client.wait_container(name, Some(options)).next().await;
         Ok(exit::ended(&self.inspect(name).await?.state))
+    }
+
+    fn lost_output(&self, error: &io::Error) -> EngineError {
+        self.away(format!("the installer's output was lost: {error}"))
     }
 
     /// The container's terminal as raw bytes. Not by the library: it looks for the framing of containers without a
@@ -210,33 +250,17 @@ impl Drop for Scratch {
     }
 }
 
-/// Cuts an installer's output into lines of at most [`LINE_MAX`] bytes.
-#[derive(Default)]
-struct Lines(Vec<u8>);
-
-impl Lines {
-    fn take(&mut self, bytes: &[u8], mut line: impl FnMut(String)) {
-        for byte in bytes {
-            if *byte == b'\n' {
-                self.end(&mut line);
-                continue;
-            }
-            self.0.push(*byte);
-            if self.0.len() >= LINE_MAX {
-                self.end(&mut line);
-            }
+/// Hands a stream over, chunk by chunk, each when the one before was taken. False where nobody takes it any more.
+async fn hand_over(mut stream: impl AsyncRead + Unpin, takes: Takes<'_>) -> io::Result<bool> {
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        let n = stream.read(&mut chunk).await?;
+        if n == 0 {
+            return Ok(true);
         }
-    }
-
-    fn end(&mut self, mut line: impl FnMut(String)) {
-        let text = String::from_utf8_lossy(&self.0);
-        // A progress bar writes over its own line: only its last state is kept.
-        let text = text.trim_end_matches('\r');
-        let last = text.rsplit('\r').next().unwrap_or(text);
-        if !last.is_empty() {
-            line(last.to_owned());
+        if takes(chunk[..n].to_vec()).await.is_err() {
+            return Ok(false);
         }
-        self.0.clear();
     }
 }
 
@@ -244,27 +268,42 @@ impl Lines {
 mod tests {
     use super::*;
 
-    fn lines(chunks: &[&str]) -> Vec<String> {
-        let (mut cut, mut seen) = (Lines::default(), Vec::new());
-        for chunk in chunks {
-            cut.take(chunk.as_bytes(), |line| seen.push(line));
-        }
-        cut.end(|line| seen.push(line));
-        seen
+    #[tokio::test]
+    async fn the_next_chunk_is_read_when_the_last_one_was_taken() {
+        let (mut installer, stream) = tokio::io::duplex(8);
+        let (chunks, mut came) = tokio::sync::mpsc::unbounded_channel();
+        let takes = move |chunk: Vec<u8>| {
+            let (reply, answer) = oneshot::channel();
+            chunks.send((chunk, reply)).unwrap();
+            answer
+        };
+        let reader = tokio::spawn(async move { hand_over(stream, &takes).await });
+        installer.write_all(b"one\xff\r\n\n").await.unwrap();
+        let (chunk, reply) = came.recv().await.unwrap();
+        assert_eq!(chunk, b"one\xff\r\n\n", "as it came");
+        // As much as the pipe holds; the rest has to wait, and with it the installer.
+        installer.write_all(b"12345678").await.unwrap();
+        let held_up = tokio::time::timeout(std::time::Duration::from_millis(50), installer.write_all(b"9"));
+        assert!(held_up.await.is_err(), "nobody reads meanwhile");
+        assert!(came.try_recv().is_err());
+        reply.send(()).unwrap();
+        let (chunk, reply) = came.recv().await.unwrap();
+        assert_eq!(chunk, b"12345678");
+        reply.send(()).unwrap();
+        installer.write_all(b"9").await.unwrap();
+        drop(installer);
+        let (chunk, reply) = came.recv().await.unwrap();
+        assert_eq!(chunk, b"9");
+        reply.send(()).unwrap();
+        assert!(reader.await.unwrap().unwrap(), "all of it was taken");
     }
 
-    #[test]
-    fn an_installer_s_output_comes_in_lines() {
-        assert_eq!(lines(&["one\r\ntw", "o\n\n", "rest"]), ["one", "two", "rest"]);
-        assert_eq!(lines(&[" 1 %\r 50 %\r100 %\r\n"]), ["100 %"]);
-        assert_eq!(lines(&["\r\n", ""]), Vec::<String>::new());
-    }
-
-    #[test]
-    fn a_line_without_end_comes_in_pieces() {
-        let long = "x".repeat(LINE_MAX + 10);
-        let seen = lines(&[&long]);
-        assert_eq!(seen.iter().map(String::len).collect::<Vec<_>>(), [LINE_MAX, 10]);
+    #[tokio::test]
+    async fn a_console_that_is_gone_ends_the_reading() {
+        let (mut installer, stream) = tokio::io::duplex(8);
+        installer.write_all(b"one").await.unwrap();
+        let takes = |_: Vec<u8>| oneshot::channel().1;
+        assert!(!hand_over(stream, &takes).await.unwrap());
     }
 
     #[test]

@@ -14,9 +14,12 @@ use crate::{
 use roost_console::Audience;
 use roost_power::Input;
 use roost_wire::event;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+
+/// How long an installer that was called off may take to end and to say its last words.
+const LAST_WORDS: Duration = Duration::from_secs(10);
 
 impl Actor {
     pub(super) fn install(&mut self) {
@@ -26,11 +29,22 @@ impl Actor {
         let (context, definition) = (Arc::clone(&self.context), Arc::clone(&self.definition));
         let reporter = self.reporter();
         self.job(async move {
-            let installed = tokio::select! {
-                installed = run_installer(&context, &definition) => installed,
-                () = called_off.cancelled() => Err("it was killed".to_owned()),
-            };
             let uuid = definition.uuid;
+            let too_late = async {
+                called_off.cancelled().await;
+                tokio::time::sleep(LAST_WORDS).await;
+            };
+            let installed = tokio::select! {
+                installed = run_installer(&context, &definition, &called_off) => installed,
+                () = too_late => Err("it was killed, and what it said last was not kept".to_owned()),
+            };
+            // Before anything is said about its end.
+            context.pumps.installer_ended(uuid);
+            // Whatever a killed one ended with, that is why.
+            let installed = installed.map_err(|reason| match called_off.is_cancelled() {
+                true if !reason.starts_with("it was killed") => "it was killed".to_owned(),
+                _ => reason,
+            });
             if let Err(reason) = &installed {
                 tracing::warn!(server = %uuid, reason, "an installer failed");
                 let _ = reporter.send(Report::Notice(format!("The installation has failed: {reason}.")));
@@ -51,7 +65,11 @@ impl Actor {
 }
 
 /// `Err` is a clause without a full stop.
-async fn run_installer(context: &Context, definition: &Definition) -> Result<(), String> {
+async fn run_installer(
+    context: &Context,
+    definition: &Definition,
+    called_off: &CancellationToken,
+) -> Result<(), String> {
     let script = context
         .panel
         .install_script(definition.uuid)
@@ -64,10 +82,11 @@ async fn run_installer(context: &Context, definition: &Definition) -> Result<(),
     let launch = launch_of(context, definition, Uuid::nil()).map_err(sentence)?;
     prepare_dirs(definition, &launch).map_err(sentence)?;
     let (pumps, uuid) = (context.pumps.clone(), definition.uuid);
-    let say = move |source, text| pumps.notice(uuid, source, text);
+    let say = |source, text| pumps.notice(uuid, source, text);
+    let takes = |chunk| pumps.installer_output(uuid, chunk);
     let exit = context
         .runtimes
-        .install(&launch, &script, &say)
+        .install(&launch, &script, &say, &takes, called_off)
         .await
         .map_err(sentence)?;
     if exit.is_clean() {

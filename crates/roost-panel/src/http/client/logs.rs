@@ -3,7 +3,8 @@
 //!
 //! Without `after` the last `lines` (1 to 10,000, default 100). `before` pages back. `stream` names the journal that a
 //! number belongs to. `wait` (0 to 30) waits for a first line. A subuser's lines begin at his grant, unless he holds
-//! `console.history`. `GET .../logs/search` looks for lines, within the same bounds.
+//! `console.history`. Where the installer's lines are not for him, `from`, `next`, `begin` and `end` still tell what a page
+//! covers, so that he can go on behind a page that shows nothing. `GET .../logs/search` looks for lines, within the same bounds.
 
 use super::{node_problem, query::Asked};
 use crate::{
