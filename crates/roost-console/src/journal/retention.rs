@@ -163,14 +163,13 @@ impl Journal {
             if self.shared.times(segment)?.0 >= before {
                 continue;
             }
-            let lines = self.shared.with_index(segment, |index| index.lines)?;
-            erased += lines - self.erase_in(segment, before)?;
+            erased += self.erase_in(segment, before)?;
         }
         self.shared.dir.sync()?;
         Ok(erased)
     }
 
-    /// Erases in a closed segment. Returns how many lines stay.
+    /// Erases in a closed segment. Returns how many of its lines go.
     ///
     /// Its lines up to the first that stays go with the file, of which the rest is copied. Where its first line stays,
     /// because the clock had jumped, old ones are overwritten with zeros in place, which readers step over.
@@ -179,10 +178,15 @@ impl Journal {
         let (mut run, mut open) = (header.run, header.open);
         // The records from the first line that stays on.
         let mut rest = Vec::new();
-        let mut index = Index::default();
+        let (mut index, mut erased) = (Index::default(), 0);
         let mut scanner = self.shared.scan(old, None)?;
         while let Some(found) = scanner.next()? {
             let is_line = matches!(found.meta.kind, Kind::Line { .. });
+            // A power cut between a copy and the end of its original leaves both: from here on the copy counts.
+            if is_line && found.meta.seq >= old.end_seq() {
+                break;
+            }
+            erased += u64::from(is_line && found.meta.time < before);
             let stays = is_line && found.meta.time >= before;
             if stays && index.lines == 0 {
                 (header.run, header.open) = (run, open);
@@ -197,13 +201,12 @@ impl Journal {
             }
             step(&mut run, &mut open, found.meta, found.bytes);
         }
-        let lines = index.lines;
-        if lines == 0 {
+        if index.lines == 0 {
             self.replace(old, None)?;
-            return Ok(0);
+            return Ok(erased);
         }
         if header.first_seq == old.first_seq() && header.form == Form::Plain {
-            return self.blank_in(old, before).map(|()| lines);
+            return self.blank_in(old, before).map(|()| erased);
         }
         // Compressed again later.
         header.form = Form::Plain;
@@ -220,7 +223,7 @@ impl Journal {
         dir.sync()?;
         new.durable.store(true, Release);
         self.replace(old, Some(new))?;
-        Ok(lines)
+        Ok(erased)
     }
 
     /// Overwrites old lines where they stand; nothing moves, so that readers of the file go on.

@@ -290,3 +290,20 @@ fn a_compressed_file_whose_first_line_stays_is_written_anew() {
     assert!(bench.files()[0].ends_with("00000000000000000001.log"));
     assert_eq!(held(&mut bench), [50, 51, 52, 53, 54, 55]);
 }
+
+#[test]
+fn an_original_that_came_back_beside_its_copy_gives_no_line_twice() {
+    let mut bench = filled(10, 4);
+    let original = bench.files()[0].clone();
+    let bytes = std::fs::read(&original).unwrap();
+    assert_eq!(bench.writer().erase_before(3).unwrap(), 2);
+    // As after a power cut: its end was not on the disk yet, the copy was.
+    bench.writer = None;
+    std::fs::write(&original, bytes).unwrap();
+    bench.kill_and_open(LIMITS);
+    assert_eq!(held(&mut bench), (1..=10).collect::<Vec<_>>());
+    assert_eq!(bench.writer().erase_before(4).unwrap(), 3, "each counts once");
+    assert_eq!(held(&mut bench), (4..=10).collect::<Vec<_>>());
+    assert_eq!(bench.files().len(), 3, "the copy has its file to itself");
+    assert_eq!(bench.console.journal_bytes(), on_disk(&bench));
+}
