@@ -1,5 +1,5 @@
 // The browser, and the few things that every story does on a page. Waits say what they wait for.
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { chromium } from 'playwright-core';
 
 /** A failure in words; anything else that is thrown is a mistake in the story. */
@@ -30,6 +30,28 @@ export async function openBrowser() {
   // A page that came out of a folder may not speak to this machine otherwise.
   const local = process.env.DIST ? ['--disable-features=LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests'] : [];
   return chromium.launch({ executablePath: path, args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking', ...local] });
+}
+
+/** Has the browser's processes stand still, as those of a machine that sleeps do. Nothing may be asked of a page meanwhile. */
+export async function sleepFor(seconds) {
+  const parents = new Map();
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number)) {
+    try {
+      // The name in brackets may hold anything; the parent is the second word behind it.
+      parents.set(pid, Number(readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').pop().split(' ')[1]));
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+  const isBrowsers = (pid) => pid > 1 && (parents.get(pid) === process.pid || isBrowsers(parents.get(pid) ?? 0));
+  const all = [...parents.keys()].filter(isBrowsers);
+  check(all.length > 1, 'The browser has no processes.');
+  for (const pid of all) process.kill(pid, 'SIGSTOP');
+  try {
+    await new Promise((done) => setTimeout(done, seconds * 1000));
+  } finally {
+    for (const pid of all) process.kill(pid, 'SIGCONT');
+  }
 }
 
 /** A page with the words of this console. */

@@ -1,6 +1,6 @@
 // roost.v1 as a person sees it: nothing lost, nothing twice, all of the history, who is there.
 import { createServer, connect } from 'node:net';
-import { check, until } from '../harness.mjs';
+import { check, sleepFor, until } from '../harness.mjs';
 
 /** Numbers that no other story uses. */
 const fresh = () => Number(String(Date.now()).slice(-6)) * 100;
@@ -131,11 +131,8 @@ export const stories = {
       await viewer.sees(`number ${from + 100}.`, 20);
       await viewer.watchFrames();
       // Asleep: the page stands still, and the network goes without a word.
-      const sleep = await viewer.page.context().newCDPSession(viewer.page);
-      await sleep.send('Page.setWebLifecycleState', { state: 'frozen' });
       wire.fallSilent();
-      await new Promise((done) => setTimeout(done, 12_000));
-      await sleep.send('Page.setWebLifecycleState', { state: 'active' });
+      await sleepFor(14);
       await viewer.sees(`number ${to}.`, 25);
       check((await viewer.phase()) === 'live', 'The connection is not live.');
       check((await viewer.framesSeen()).empty === 0, 'The terminal flickered.');
