@@ -241,10 +241,10 @@ impl Feed {
         cx.syncer.sync(self.writer.close(), Then::Answer(reply));
     }
 
-    /// The node ends: synced here and now.
+    /// The node ends: synced and closed here and now.
     pub(super) fn shut_down(mut self) {
         self.acknowledge_all();
-        if let Err(error) = self.writer.sync() {
+        if let Err(error) = self.writer.close().run() {
             tracing::error!(server = %self.server, %error, "the journal could not be synced: a power cut may take its last second");
         }
     }
