@@ -88,6 +88,18 @@ fn a_file_that_says_nothing_or_is_anothers_makes_another_stream() {
 }
 
 #[test]
+fn a_link_in_the_files_place_is_told() {
+    let mut bench = with_lines(1);
+    bench.writer = None;
+    std::fs::rename(epoch_file(&bench), bench.dir.path().join("elsewhere")).unwrap();
+    std::os::unix::fs::symlink("../elsewhere", epoch_file(&bench)).unwrap();
+    let error = open(&bench.path(), "Roost", LIMITS, 0, BOOT)
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("epoch") && error.contains("remove it"), "{error}");
+}
+
+#[test]
 fn what_a_kill_left_half_written_is_removed() {
     let mut bench = with_lines(1);
     std::fs::write(bench.path().join("epoch.new"), "boo").unwrap();

@@ -105,6 +105,13 @@ fn an_old_journal_opens_on_a_full_disk() {
     assert_eq!(bench.notes.len(), 1);
     assert!(bench.notes[0].contains("100 % of the disk"), "{:?}", bench.notes);
     assert_eq!(numbers(&bench), [4]);
+
+    // What still waits for room is said beside it.
+    let mut bench = filled(1..=4, 3);
+    bench.boot = Uuid::from_u128(101);
+    bench.open_with_left(0, tight, 60);
+    assert_eq!(bench.notes[1..], [NO_ROOM]);
+    assert_eq!(numbers(&bench), [4]);
 }
 
 #[test]
@@ -145,6 +152,7 @@ fn the_last_file_stays_until_the_next_one_is_made() {
     let mut bench = filled(1..=6, 3);
     damage(&mut bench, HEADER_LEN + RECORD_LEN);
     bench.open_with_left(0, all, 0);
+    assert_eq!(bench.notes[2..], [NO_ROOM], "{:?}", bench.notes);
     assert_eq!(
         numbers(&bench),
         [4, 6],
@@ -211,4 +219,35 @@ fn a_new_journal_waits_for_room() {
     bench.kill_and_open(LIMITS);
     assert_eq!(bench.notes, [""; 0]);
     assert_eq!(texts(&bench.history()), ["heard"]);
+}
+
+#[test]
+fn an_error_that_room_does_not_mend_is_an_error() {
+    let bad = |bench: &mut Bench, limits| {
+        bench.writer = None;
+        let tape = bench.console.journal.dir.tape.clone();
+        tape.set_left(Some(0));
+        tape.set_refusal(io::ErrorKind::ReadOnlyFilesystem);
+        Tape::hold(Some(tape));
+        let opened = open(&bench.path(), "Roost", limits, 84, bench.boot);
+        Tape::hold(None);
+        opened.unwrap_err().kind() == io::ErrorKind::ReadOnlyFilesystem
+    };
+    assert!(bad(&mut filled(1..=4, 9), AGED), "the old file can't be closed");
+    let mut damaged = filled(1..=6, 3);
+    damage(&mut damaged, HEADER_LEN + RECORD_LEN);
+    assert!(bad(&mut damaged, LIMITS), "the next file can't be made");
+    let mut unclean = filled(1..=4, 9);
+    unclean.boot = Uuid::from_u128(101);
+    assert!(bad(&mut unclean, LIMITS), "the stream can't be written down");
+
+    // Nothing is removed meanwhile.
+    let mut bench = filled(1..=4, 3);
+    bench.writer().sync().unwrap();
+    fill(&bench);
+    let tape = bench.console.journal.dir.tape.clone();
+    tape.set_refusal(io::ErrorKind::ReadOnlyFilesystem);
+    bench.writer().set_limits(AGED);
+    bench.writer().enforce_limits(84).unwrap_err();
+    assert_eq!(bench.files().len(), 2);
 }
