@@ -53,9 +53,10 @@ pub struct History {
 }
 
 impl Console {
-    /// The journal's id.
+    /// The stream's id, to which numbers belong. It stays while no number can have been used twice: over a kill and a
+    /// clean end, and not where the machine went down before that.
     pub fn stream(&self) -> Uuid {
-        self.journal.stream
+        self.journal.epoch.stream
     }
 
     /// The number that the next line will get; `next_seq() - 1` lines were ever written.

@@ -4,13 +4,16 @@
 //!   00000000000000000001.zlog  closed    named by the first line's number; removed from the front by retention
 //!   00000000000000052731.log   closed    to be compressed
 //!   00000000000000104992.log   active    the one that is written; its file stays, however empty, and keeps the number
+//!   epoch                               which stream viewers see
 //! ```
 //!
 //! [`Journal`] is the writer's side, [`Shared`] what readers see: the list of segments and how far each is written.
-//! A write that failed leaves nothing behind. Lines, rings and cursors are not its business.
+//! A write that failed leaves nothing behind. Where the disk is full when a journal is opened, its active segment is made
+//! before the first line. Lines, rings and cursors are not its business.
 
 pub(crate) mod blocks;
 pub(crate) mod compress;
+pub(crate) mod epoch;
 pub(crate) mod files;
 pub(crate) mod frames;
 pub(crate) mod index;
@@ -25,6 +28,7 @@ pub(crate) mod sync;
 #[cfg(test)]
 mod fuzz;
 
+use epoch::Epoch;
 use files::{Dir, LogFile};
 use frames::Table;
 use index::{Index, Stretch};
@@ -79,6 +83,11 @@ impl Segment {
         self.len.load(Acquire)
     }
 
+    /// False where the disk was full when it was to be made: it is in the list and not on the disk.
+    fn is_made(&self) -> bool {
+        self.len() > 0
+    }
+
     fn has_lines(&self) -> bool {
         self.end_seq() > self.first_seq()
     }
@@ -118,11 +127,14 @@ pub(crate) enum Tried<T> {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) dir: Dir,
+    /// The id in the segments; viewers see the epoch's.
     pub(crate) stream: Uuid,
+    pub(crate) epoch: Epoch,
     /// Oldest first; the last one is active. Replaced as a whole, so that readers keep what they took.
     segments: RwLock<Arc<Vec<Arc<Segment>>>>,
     /// The next sync is to take everything: one failed.
     sync_everything: AtomicBool,
+    syncs: sync::Syncs,
     /// Held by whoever replaces files of closed segments.
     upkeep: Mutex<()>,
     /// Somebody waits for `upkeep`, or the journal is closed: compressing stops.
@@ -225,7 +237,10 @@ impl Shared {
 pub(crate) struct Journal {
     pub(crate) shared: Arc<Shared>,
     active: Arc<Segment>,
-    file: Arc<LogFile>,
+    /// `None` where that is not made yet.
+    file: Option<Arc<LogFile>>,
+    /// The epoch could not be written yet: before it is, no line is.
+    epoch_due: bool,
     /// A write failed: what it left behind may not be gone after a power cut, so nothing is written behind it.
     pub(crate) spoiled: bool,
     unsynced: sync::Unsynced,
@@ -241,9 +256,12 @@ impl Journal {
 
     /// Closes a full segment, so that the next batch goes into a new one. `run` and `open` are the state reached.
     pub(crate) fn prepare(&mut self, run: Option<(Uuid, u64)>, open: bool) -> io::Result<()> {
+        self.make_up(run, open)?;
         let is_full = self.active.len() >= self.segment_bytes;
-        if self.spoiled {
-            self.file.truncate(self.active.len())?;
+        if self.spoiled
+            && let Some(file) = &self.file
+        {
+            file.truncate(self.active.len())?;
         }
         match self.active.has_lines() {
             true if is_full || self.spoiled => self.roll(run, open),
@@ -252,13 +270,33 @@ impl Journal {
         }
     }
 
+    /// Something was left undone at the opening, because the disk was full.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.epoch_due || !self.active.is_made()
+    }
+
+    /// Does it.
+    fn make_up(&mut self, run: Option<(Uuid, u64)>, open: bool) -> io::Result<()> {
+        if self.epoch_due {
+            self.shared.epoch.write(&self.shared.dir, true)?;
+            self.epoch_due = false;
+        }
+        match self.active.is_made() {
+            true => Ok(()),
+            false => self.begin_again(run, open),
+        }
+    }
+
     /// Writes a batch. After an error the journal is as before, and the same can be tried again.
     pub(crate) fn append(&mut self, staged: &Staged) -> io::Result<()> {
+        let Some(file) = &self.file else {
+            return Err(io::Error::other("the journal's newest file is not made yet"));
+        };
         let len = self.active.len();
-        if let Err(e) = self.file.write_all_at(staged.bytes(), len) {
+        if let Err(e) = file.write_all_at(staged.bytes(), len) {
             self.spoiled = true;
             // Tried again before the next write.
-            let _ = self.file.truncate(len);
+            let _ = file.truncate(len);
             return Err(e);
         }
         if let Some(index) = lock(&self.active.index).as_mut() {
@@ -323,11 +361,11 @@ impl Journal {
     }
 
     /// Returns the file of the one that was active.
-    fn make_active(&mut self, (segment, file): (Arc<Segment>, LogFile)) -> Arc<LogFile> {
+    fn make_active(&mut self, (segment, file): (Arc<Segment>, LogFile)) -> Option<Arc<LogFile>> {
         self.active = segment;
         self.spoiled = false;
         self.unsynced.data = true;
-        std::mem::replace(&mut self.file, Arc::new(file))
+        self.file.replace(Arc::new(file))
     }
 
     /// The number of the line to come.

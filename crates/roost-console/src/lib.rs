@@ -69,12 +69,13 @@ pub struct Position {
 }
 
 /// Opens (or makes) the journal in `dir`, whose parent must be there, and brings it within its limits: the one writer,
-/// and the side that any number of readers share. `app` is the name in front of the daemon's own lines.
+/// and the side that any number of readers share. `app` is the name in front of the daemon's own lines. A full disk is no
+/// hindrance: what needs room is done before the first line is written.
 pub fn open(
     dir: &Path,
     app: &str,
     limits: Limits,
     now: Millis,
 ) -> io::Result<(Writer, Arc<Console>, Recovery)> {
-    writer::open(dir, app, limits, now)
+    writer::open(dir, app, limits, now, journal::epoch::boot_id())
 }

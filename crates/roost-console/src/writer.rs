@@ -10,7 +10,7 @@ use crate::{
     Limits, Position, Recovery,
     batch::{Batch, Style},
     console::{Console, Lost},
-    journal::{self, Journal, compress::CompressJob, staged::Staged, sync::SyncJob},
+    journal::{self, Journal, compress::CompressJob, files::is_full, staged::Staged, sync::SyncJob},
     ring::{Entry, Event, Ring},
     split::{SOFT_CAP, Splitter},
 };
@@ -25,6 +25,8 @@ use uuid::Uuid;
 
 /// A longer chunk becomes several batches of about this size.
 const BATCH: usize = 64 * 1024;
+
+const NO_ROOM: &str = "The disk is full: this console's history could not be brought in order when the node took it up. That is done as soon as there is room; free some space.";
 
 /// The one owner that appends. Everything returns after write(2) and after the ring holds it.
 #[derive(Debug)]
@@ -45,8 +47,9 @@ pub(crate) fn open(
     app: &str,
     limits: Limits,
     now: Millis,
+    boot: Uuid,
 ) -> io::Result<(Writer, Arc<Console>, Recovery)> {
-    let opened = journal::recovery::open(dir, journal::retention::segment_bytes(&limits))?;
+    let opened = journal::recovery::open(dir, journal::retention::segment_bytes(&limits), boot)?;
     let journal = opened.journal;
     let console = Arc::new(Console {
         ring: Ring::new(limits.ring_bytes, journal.next_seq()),
@@ -69,7 +72,16 @@ pub(crate) fn open(
     };
     let mut notes = opened.notes;
     let state = writer.state();
-    notes.extend(writer.journal.enforce(&limits, now, state, true)?);
+    let no_room = match writer.journal.enforce(&limits, now, state, true) {
+        Err(e) if is_full(&e) => true,
+        result => {
+            notes.extend(result?);
+            writer.journal.is_behind()
+        }
+    };
+    if no_room {
+        notes.push(NO_ROOM.to_owned());
+    }
     Ok((writer, console, Recovery { notes }))
 }
 

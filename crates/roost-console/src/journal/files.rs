@@ -212,6 +212,14 @@ impl LogFile {
     }
 }
 
+/// No room: on the disk, or in the owner's share of it.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
+}
+
 /// The error with the path, which the kernel leaves out.
 fn explain(path: &Path, what: &str, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{} {what} ({error})", path.display()))
@@ -229,6 +237,18 @@ mod tests {
         assert_eq!(missing_of(1000, 0, 512, 255), 512_000, "all of it at most");
         assert_eq!(missing_of(1000, 0, 512, 0), 0);
         assert_eq!(missing_of(u64::MAX, 0, 4096, 100), u64::MAX, "and no overflow");
+    }
+
+    #[test]
+    fn a_disk_is_full_for_all_or_for_its_owner() {
+        for (error, full) in [
+            (rustix::io::Errno::NOSPC, true),
+            (rustix::io::Errno::DQUOT, true),
+            (rustix::io::Errno::IO, false),
+            (rustix::io::Errno::FBIG, false),
+        ] {
+            assert_eq!(is_full(&error.into()), full, "{error}");
+        }
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! Opens a journal as it was left: by a clean end, by SIGKILL, by a power cut, by a bad disk.
 //!
 //! The last segment is walked through. What follows its last whole record was not written to the end, and is cut off.
-//! Damage anywhere else becomes a gap that the numbers tell. No number is used twice. Nothing is removed but drafts and
+//! Where the disk is full, what would have to be made is left until there is room. Damage anywhere else becomes a gap that the numbers tell. No number is used twice. Nothing is removed but drafts and
 //! what never became a segment; a file whose header is damaged is put aside as `*.damaged`.
 
 use super::{
-    DRAFT, Journal, Segment, Shared, compress, create_segment, file_name,
-    files::{Dir, LogFile},
+    DRAFT, Journal, Segment, Shared, compress, create_segment, epoch, file_name,
+    files::{Dir, LogFile, is_full},
     frames::Table,
     fresh_salt,
     index::Index,
@@ -50,13 +50,18 @@ struct Walk {
     index: Index,
 }
 
-/// Opens the journal in `path`, or makes it.
-pub(crate) fn open(path: &Path, segment_bytes: u64) -> io::Result<Opened> {
+/// Opens the journal in `path`, or makes it, in the kernel's life `boot`.
+pub(crate) fn open(path: &Path, segment_bytes: u64, boot: Uuid) -> io::Result<Opened> {
     let dir = Dir::open(path)?;
     dir.remove(DRAFT)?;
     dir.remove(compress::DRAFT)?;
+    dir.remove(epoch::DRAFT)?;
     let mut notes = Vec::new();
-    let Kept { mut headers, floor } = keep_good(&dir, &mut notes)?;
+    let Kept {
+        mut headers,
+        floor,
+        aside,
+    } = keep_good(&dir, &mut notes)?;
 
     let stream = headers.last().map_or_else(Uuid::new_v4, |h| h.stream);
     let last = headers.pop();
@@ -111,7 +116,7 @@ pub(crate) fn open(path: &Path, segment_bytes: u64) -> io::Result<Opened> {
     }
 
     let file = match active {
-        Some(file) => file,
+        Some(file) => Some(file),
         None => {
             let header = Header {
                 form: Form::Plain,
@@ -122,12 +127,30 @@ pub(crate) fn open(path: &Path, segment_bytes: u64) -> io::Result<Opened> {
                 open,
                 before,
             };
-            let file = create_segment(&dir, &header, false)?;
+            let (file, len) = match create_segment(&dir, &header, false) {
+                Err(e) if is_full(&e) => {
+                    // Nothing else on the disk knows which numbers its lines had.
+                    if let Some(name) = aside {
+                        dir.rename(&format!("{name}{DAMAGED}"), &name)?;
+                    }
+                    (None, 0)
+                }
+                file => (Some(file?), HEADER_LEN as u64),
+            };
             let index = Some(Index::default());
-            segments.push(Arc::new(Segment::new(header, HEADER_LEN as u64, next_seq, index)));
+            segments.push(Arc::new(Segment::new(header, len, next_seq, index)));
             file
         }
     };
+    let found = epoch::Found::read(&dir)?;
+    let epoch = found.opened(boot, stream, Uuid::new_v4());
+    let mut epoch_due = found != epoch::Found::Epoch(epoch);
+    if epoch_due {
+        match epoch.write(&dir, true) {
+            Err(e) if is_full(&e) => {}
+            written => epoch_due = written.map(|()| false)?,
+        }
+    }
     let Some((active, closed)) = segments.split_last() else {
         return Err(io::Error::other("a journal without a segment"));
     };
@@ -135,8 +158,10 @@ pub(crate) fn open(path: &Path, segment_bytes: u64) -> io::Result<Opened> {
     let shared = Shared {
         dir,
         stream,
+        epoch,
         segments: RwLock::new(Arc::new(segments)),
         sync_everything: AtomicBool::new(false),
+        syncs: sync::Syncs::default(),
         upkeep: Mutex::new(()),
         hurry: AtomicBool::new(false),
     };
@@ -144,7 +169,8 @@ pub(crate) fn open(path: &Path, segment_bytes: u64) -> io::Result<Opened> {
         journal: Journal {
             shared: Arc::new(shared),
             active,
-            file: Arc::new(file),
+            file: file.map(Arc::new),
+            epoch_due,
             spoiled: false,
             unsynced,
             segment_bytes,
@@ -162,6 +188,8 @@ struct Kept {
     headers: Vec<Header>,
     /// No line below this number may be written again.
     floor: u64,
+    /// The last file whose header is damaged; it was put aside.
+    aside: Option<String>,
 }
 
 fn keep_good(dir: &Dir, notes: &mut Vec<String>) -> io::Result<Kept> {
@@ -170,6 +198,7 @@ fn keep_good(dir: &Dir, notes: &mut Vec<String>) -> io::Result<Kept> {
     let mut kept = Kept {
         headers: Vec::new(),
         floor: 1,
+        aside: None,
     };
     for name in names {
         let Some((first_seq, form)) = segment_of(&name) else {
@@ -209,6 +238,7 @@ fn keep_good(dir: &Dir, notes: &mut Vec<String>) -> io::Result<Kept> {
                 notes.push(format!(
                     "A part of this console's history is damaged and was put aside as {name}{DAMAGED}."
                 ));
+                kept.aside = Some(name);
             }
         }
     }

@@ -1,11 +1,13 @@
 //! Removes lines: the oldest segments when a limit is passed, and all lines before a time when somebody asks.
 //!
 //! The list of segments changes before a file goes, so that a reader who misses a file finds out why. And a file goes
-//! only when a younger one is safe from a power cut, so that the stream's id and number always outlive it. What the
-//! ring still holds is not its business.
+//! only when a younger one is safe from a power cut, so that the stream's id and number always outlive it. To begin a
+//! segment takes room, to remove one gives it: on a full disk the old ones go, and what needs room is left for the next
+//! time. What the ring still holds is not its business.
 
 use super::{
     DRAFT, Journal, Segment, Tried,
+    files::is_full,
     index::{Index, NEVER},
     lock,
     recovery::step,
@@ -39,7 +41,8 @@ enum Why {
 
 impl Journal {
     /// Removes the oldest segments while a limit is passed. Returns a sentence if any went. Where one has to be synced
-    /// first, it is waited for if the caller may wait, and else the rest goes the next time.
+    /// first, it is waited for if the caller may wait, and else the rest goes the next time. An error for want of room is
+    /// given only where nothing could be removed.
     pub(crate) fn enforce(
         &mut self,
         limits: &Limits,
@@ -51,7 +54,10 @@ impl Journal {
             ..=0 => Millis::MIN,
             age => now.saturating_sub(age),
         };
-        self.roll_if_old(oldest_kept, limits, run, open)?;
+        let mut no_room = unless_full(
+            self.make_up(run, open)
+                .and_then(|()| self.roll_if_old(oldest_kept, limits, run, open)),
+        )?;
         let mut missing = match limits.disk_free_percent {
             0 => 0,
             percent => self.shared.dir.missing_free(percent)?,
@@ -80,13 +86,17 @@ impl Journal {
                 if !oldest.has_lines() {
                     break;
                 }
-                self.roll(run, open)?;
-            }
-            if !self.outlives(oldest) {
-                if !may_wait {
+                no_room = unless_full(self.roll(run, open))?;
+                if no_room.is_some() {
                     break;
                 }
+            }
+            if may_wait && !self.outlives(oldest) {
                 self.sync_all()?;
+            }
+            // Still not, where the younger one could not be made.
+            if !self.outlives(oldest) {
+                break;
             }
             let lines = oldest.end_seq() - oldest.first_seq();
             if !self.replace(oldest, None)? {
@@ -94,6 +104,9 @@ impl Journal {
             }
             missing = missing.saturating_sub(oldest.len());
             gone = Some((gone.map_or(0, |(n, _)| n) + lines, why));
+        }
+        if let (None, Some(error)) = (&gone, no_room) {
+            return Err(error);
         }
         Ok(gone.map(|(lines, why)| {
             let first = self.shared.first_seq();
@@ -147,6 +160,7 @@ impl Journal {
         shared.hurry.store(true, Release);
         let _alone = lock(&shared.upkeep);
         shared.hurry.store(false, Release);
+        self.make_up(run, open)?;
         for name in self.shared.dir.names()? {
             // Nobody can tell how old its lines are.
             if name.ends_with(super::recovery::DAMAGED) {
@@ -255,6 +269,14 @@ impl Journal {
         self.unsynced.names = true;
         self.shared.dir.remove(&old.name())?;
         Ok(true)
+    }
+}
+
+/// Sets an error for want of room apart from others.
+fn unless_full(result: io::Result<()>) -> io::Result<Option<io::Error>> {
+    match result {
+        Err(e) if is_full(&e) => Ok(Some(e)),
+        result => result.map(|()| None),
     }
 }
 

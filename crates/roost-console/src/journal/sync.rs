@@ -5,14 +5,14 @@
 //! ```
 //!
 //! Bytes before names. What a killed node left unsynced is synced after the next opening too. A line that was handed
-//! out and not synced may be gone after a power cut, and its number may then come again with another line; every other
-//! number is used once. When to sync is not this file's business.
+//! out and not synced may be gone after a power cut, and its number may then come again with another line, under another
+//! stream id ([`super::epoch`]); every other number is used once. When to sync is not this file's business.
 
 use super::{Journal, Segment, Shared, files::LogFile, lock, segment::Form};
 use std::{
     io,
-    sync::Arc,
-    sync::atomic::Ordering::{Acquire, Release},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release},
+    sync::{Arc, Mutex},
 };
 
 /// Written, not yet safe from a power cut.
@@ -39,8 +39,8 @@ impl Unsynced {
         }
     }
 
-    pub(super) fn rolled(&mut self, closed: Arc<LogFile>) {
-        self.closed.push(closed);
+    pub(super) fn rolled(&mut self, closed: Option<Arc<LogFile>>) {
+        self.closed.extend(closed);
         self.names = true;
         self.data = true;
     }
@@ -50,21 +50,49 @@ impl Unsynced {
     }
 }
 
+/// The jobs of a journal.
+#[derive(Debug, Default)]
+pub(super) struct Syncs {
+    /// Held by the one that runs.
+    alone: Mutex<()>,
+    /// Made, and not run to a good end.
+    undone: AtomicUsize,
+    /// One failed. The kernel says so once: what was lost by it is lost, whatever later ones say.
+    failed: AtomicBool,
+}
+
 /// Files to be synced.
 #[derive(Debug)]
 #[must_use]
 pub struct SyncJob {
     shared: Arc<Shared>,
     unsynced: Unsynced,
-    active: (Arc<Segment>, Arc<LogFile>),
+    active: (Arc<Segment>, Option<Arc<LogFile>>),
     /// The journal is closed: nobody else is at its files when the job is done.
     closing: bool,
 }
 
 impl SyncJob {
     /// Blocks until all of it is on the disk. After an error the caller must assume that a power cut loses it.
-    pub fn run(self) -> io::Result<()> {
+    pub fn run(mut self) -> io::Result<()> {
+        let syncs = &self.shared.syncs;
+        let alone = lock(&syncs.alone);
+        if self.closing && syncs.undone.load(Acquire) > 1 {
+            // What another one took and is not at yet.
+            self.unsynced.names = true;
+            self.unsynced.found = Some(self.shared.segments().to_vec());
+        }
         let result = self.sync();
+        if result.is_ok() {
+            syncs.undone.fetch_sub(1, Release);
+        } else {
+            syncs.failed.store(true, Release);
+        }
+        if self.closing && !syncs.failed.load(Acquire) {
+            // It may be lost: then viewers begin anew after the next boot.
+            let _ = self.shared.epoch.closed().write(&self.shared.dir, false);
+        }
+        drop(alone);
         if self.closing {
             drop(lock(&self.shared.upkeep));
         }
@@ -90,7 +118,9 @@ impl SyncJob {
         for file in &unsynced.closed {
             file.sync()?;
         }
-        self.active.1.sync()?;
+        if let Some(file) = &self.active.1 {
+            file.sync()?;
+        }
         if unsynced.names {
             dir.sync()?;
         }
@@ -98,7 +128,7 @@ impl SyncJob {
             dir.sync_parent()?;
         }
         for segment in unsynced.found.iter().flatten().chain([&self.active.0]) {
-            segment.durable.store(true, Release);
+            segment.durable.store(segment.is_made(), Release);
         }
         Ok(())
     }
@@ -137,10 +167,11 @@ impl Journal {
     }
 
     fn job(&self, unsynced: Unsynced, closing: bool) -> SyncJob {
+        self.shared.syncs.undone.fetch_add(1, Relaxed);
         SyncJob {
             shared: Arc::clone(&self.shared),
             unsynced,
-            active: (Arc::clone(&self.active), Arc::clone(&self.file)),
+            active: (Arc::clone(&self.active), self.file.clone()),
             closing,
         }
     }

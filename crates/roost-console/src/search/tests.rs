@@ -1,7 +1,7 @@
 //! Searching finds what a walk over all lines finds, whatever stands between.
 
 use super::*;
-use crate::{Limits, ansi, writer};
+use crate::{Limits, ansi};
 use proptest::prelude::*;
 use uuid::Uuid;
 
@@ -28,7 +28,7 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let (mut writer, _, _) = writer::open(&dir.path().join("journal"), "Roost", LIMITS, 0).unwrap();
+        let (mut writer, _, _) = crate::open(&dir.path().join("journal"), "Roost", LIMITS, 0).unwrap();
         writer.begin_run(Uuid::from_u128(1), 0).unwrap();
         writer.make_small(SMALL, 900);
         Self {

@@ -2,6 +2,8 @@
 
 mod compressed;
 mod damage;
+mod epochs;
+mod full;
 mod installer;
 mod power;
 mod properties;
@@ -10,6 +12,7 @@ mod stories;
 mod syncing;
 
 use super::*;
+use crate::journal::{epoch, files::tape::Tape};
 use crate::{Cursor, Read};
 
 const LIMITS: Limits = Limits {
@@ -24,6 +27,8 @@ struct Bench {
     writer: Option<Writer>,
     console: Arc<Console>,
     notes: Vec<String>,
+    /// Which life of the kernel this is.
+    boot: Uuid,
 }
 
 impl Bench {
@@ -32,13 +37,15 @@ impl Bench {
     }
 
     fn new_in(dir: tempfile::TempDir, limits: Limits) -> Self {
-        let (writer, console, recovery) = open(&dir.path().join("journal"), "Roost", limits, 0).unwrap();
+        let path = dir.path().join("journal");
+        let (writer, console, recovery) = open(&path, "Roost", limits, 0, BOOT).unwrap();
         assert_eq!(recovery.notes, Vec::<String>::new());
         Self {
             dir,
             writer: Some(writer),
             console,
             notes: Vec::new(),
+            boot: BOOT,
         }
     }
 
@@ -46,10 +53,12 @@ impl Bench {
         self.dir.path().join("journal")
     }
 
+    /// Those of lines.
     fn files(&self) -> Vec<std::path::PathBuf> {
         let mut files: Vec<_> = std::fs::read_dir(self.path())
             .unwrap()
             .map(|e| e.unwrap().path())
+            .filter(|path| !path.ends_with(epoch::NAME))
             .collect();
         files.sort();
         files
@@ -61,10 +70,34 @@ impl Bench {
 
     /// As after SIGKILL: nothing is closed, flushed or synced.
     fn kill_and_open(&mut self, limits: Limits) {
+        let stream = self.console.stream();
+        self.open(limits, 0);
+        assert_eq!(self.console.stream(), stream);
+    }
+
+    /// The next life of the node, after one that ended anyhow.
+    fn open(&mut self, limits: Limits, now: Millis) {
         self.writer = None;
-        let (writer, console, recovery) = open(&self.path(), "Roost", limits, 0).unwrap();
-        assert_eq!(console.stream(), self.console.stream());
+        let (writer, console, recovery) = open(&self.path(), "Roost", limits, now, self.boot).unwrap();
         (self.writer, self.console, self.notes) = (Some(writer), console, recovery.notes);
+    }
+
+    /// The same on a disk that is full after so many bytes. [`Self::make_room`] ends it.
+    fn open_with_left(&mut self, left: u64, limits: Limits, now: Millis) {
+        let tape = self.console.journal.dir.tape.clone();
+        tape.set_left(Some(left));
+        Tape::hold(Some(tape));
+        self.open(limits, now);
+        Tape::hold(None);
+    }
+
+    fn make_room(&self) {
+        self.console.journal.dir.tape.set_left(None);
+    }
+
+    /// As when a node ends in order.
+    fn close(&mut self) {
+        self.writer.take().unwrap().close().run().unwrap();
     }
 
     /// As the pump does in the end: what has to wait for a sync goes behind it.
@@ -150,6 +183,7 @@ impl Follower {
 }
 
 const RUN: Uuid = Uuid::from_u128(7);
+const BOOT: Uuid = Uuid::from_u128(100);
 
 fn texts(seen: &[(u64, Source, String)]) -> Vec<&str> {
     seen.iter().map(|(_, _, text)| text.as_str()).collect()

@@ -245,11 +245,11 @@ impl Feed {
         cx.syncer.sync(self.writer.close(), Then::Answer(reply));
     }
 
-    /// The node ends: synced here and now.
+    /// The node ends: synced and closed here and now.
     pub(super) fn shut_down(mut self, time: Millis) {
         self.acknowledge_all();
         self.end_installer(time);
-        if let Err(error) = self.writer.sync() {
+        if let Err(error) = self.writer.close().run() {
             tracing::error!(server = %self.server, %error, "the journal could not be synced: a power cut may take its last second");
         }
     }

@@ -2,6 +2,11 @@
 
 use crate::Told;
 use anyhow::{Context, ensure};
+use roost_console::Limits;
+use roost_wire::{
+    clock::{Clock, SystemClock},
+    node_api::Source,
+};
 use roost_world::{
     Roost, Viewer,
     chatter::{assert_each_once, numbers},
@@ -119,6 +124,78 @@ async fn a_full_disk_stops_no_server_and_no_viewer_and_what_came_is_written_when
         again.len(),
         numbers.len()
     );
+    drop(roost);
+    Ok(())
+}
+
+/// Adds a line of ten days ago to a journal that no node has open: its file is to be closed at the next look, which
+/// takes room.
+fn add_an_old_line(journal: &Path) -> Told {
+    let now = SystemClock.now();
+    let limits = Limits {
+        journal_bytes: 1 << 30,
+        journal_age: 0,
+        disk_free_percent: 0,
+        ring_bytes: 0,
+    };
+    let (mut writer, _, recovery) = roost_console::open(journal, "Roost", limits, now)?;
+    ensure!(recovery.notes.is_empty(), "{:?}", recovery.notes);
+    writer.notice(Source::Daemon, "ten days ago", now - 10 * 86_400_000)?;
+    Ok(writer.close().run()?)
+}
+
+/// All lines of a server.
+fn said(roost: &Roost, server: &str) -> anyhow::Result<Vec<String>> {
+    let lines = roost.json_lines(&["server", "logs", server, "--all"])?;
+    let texts = lines.iter().filter_map(|line| line["text"].as_str());
+    Ok(texts.map(str::to_owned).collect())
+}
+
+fn wait_until(what: &str, mut is_so: impl FnMut() -> anyhow::Result<bool>) -> Told {
+    let begun = Instant::now();
+    while !is_so()? {
+        ensure!(begun.elapsed() < Duration::from_secs(15), "{what}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    Ok(())
+}
+
+#[test]
+fn a_node_that_is_started_on_a_full_disk_takes_up_servers_with_old_lines() -> Told {
+    let mut roost = Roost::start()?;
+    roost.terminate()?;
+    let journals = roost.data().join("node/journals");
+    let disk = SmallDisk::at(&journals, "size=6m,mode=700")?;
+    roost.up()?;
+    let program = roost.chatter("--rate 0");
+    let made = roost.json(&["server", "create", "quiet", "--command", &program, "--start"])?;
+    let uuid = made["uuid"].as_str().context("no uuid")?;
+    let pid = roost.json(&["server", "show", "quiet"])?["pid"].clone();
+    roost.terminate()?;
+    add_an_old_line(&journals.join(uuid))?;
+    // Started after an end in order, and again after a kill.
+    for _ in 0..2 {
+        disk.fill()?;
+        roost.up()?;
+        wait_until("the server is not taken up", || {
+            let shown = roost.json(&["server", "show", "quiet"])?;
+            Ok(shown["state"] == "running" && shown["pid"] == pid)
+        })?;
+        let lines = said(&roost, "quiet")?;
+        ensure!(lines.iter().any(|line| line == "ten days ago"), "{lines:?}");
+        roost.kill()?;
+    }
+    disk.fill()?;
+    roost.up()?;
+    roost.json(&["server", "send", "quiet", "say still there"])?;
+    std::thread::sleep(Duration::from_secs(1));
+    disk.make_room()?;
+    wait_until("what was said does not come", || {
+        Ok(said(&roost, "quiet")?
+            .iter()
+            .any(|line| line == "said still there"))
+    })?;
+    ensure!(!roost.log().contains("could not be taken up"), "{}", roost.log());
     drop(roost);
     Ok(())
 }

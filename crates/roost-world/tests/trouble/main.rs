@@ -1,6 +1,7 @@
-//! Bad surroundings: a line that cuts, a disk that is full, a clock that jumps, a panel that is away, many servers, a
-//! day's worth of lines. Run by `./test`, the long forms by `./test long`.
+//! Bad surroundings: a line that cuts, a disk that is full, a clock that jumps, a panel that is away, a machine that went
+//! down without a word, many servers, a day's worth of lines. Run by `./test`, the long forms by `./test long`.
 
+mod boot;
 mod clock;
 mod day;
 mod disk;

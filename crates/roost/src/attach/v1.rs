@@ -74,7 +74,9 @@ fn gap(gap: &Value) -> String {
         "retention" => "the journal does not hold them any more",
         "disk" => "the node can't read them from its disk",
         "most" => "too many came meanwhile; `roost server logs` has them",
-        "unknown_stream" | "after_end" => "the server's journal was made anew",
+        "unknown_stream" | "after_end" => {
+            "the machine went down before the last lines were safe, or the journal was made anew; what it holds follows"
+        }
         other => other,
     };
     format!("{count} missing here: {why}")

@@ -18,7 +18,8 @@ const FOUND_LINES = 100;
 const TYPED_KEPT = 200;
 
 const LOST = 'The connection was lost before the node answered: look whether it was carried out.';
-const OTHER_STREAM = 'The server’s journal was made anew. What was shown before belongs to the old one and is no more.';
+const OTHER_STREAM =
+  'The machine went down before the last lines were safe, or the server’s journal was made anew. What the journal holds follows.';
 const PAST_END = 'The node’s journal ends before the lines that were shown here. Its newest lines follow.';
 
 export class NumberedDialect implements Dialect {

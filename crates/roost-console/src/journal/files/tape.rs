@@ -50,6 +50,8 @@ struct Roll {
     files: usize,
     /// So many bytes can still be written.
     left: Option<u64>,
+    /// The error of what is more; `None` for a disk that is full.
+    refusal: Option<io::ErrorKind>,
 }
 
 /// Shared by a directory and its files.
@@ -117,6 +119,11 @@ impl Tape {
     /// The disk is full after so many more bytes.
     pub(crate) fn set_left(&self, left: Option<u64>) {
         lock(&self.0).left = left;
+    }
+
+    /// What can't be written is refused with this.
+    pub(crate) fn set_refusal(&self, refusal: io::ErrorKind) {
+        lock(&self.0).refusal = Some(refusal);
     }
 
     /// How many changes and syncs there were.
@@ -269,7 +276,10 @@ impl Spool {
         self.note(|file| Op::Write(file, pos, bytes[..fits].to_vec()));
         match fits == bytes.len() {
             true => Ok(()),
-            false => Err(io::ErrorKind::StorageFull.into()),
+            false => {
+                let refusal = lock(&self.tape.0).refusal;
+                Err(refusal.unwrap_or(io::ErrorKind::StorageFull).into())
+            }
         }
     }
 }

@@ -30,7 +30,7 @@ fn change(bench: &Bench, at: usize, change: impl FnOnce(&mut Vec<u8>)) {
 /// Opens it, whatever stream it is now. Returns what is said.
 fn reopen(bench: &mut Bench) -> Vec<String> {
     bench.writer = None;
-    let (writer, console, recovery) = open(&bench.path(), "Roost", LIMITS, 0).unwrap();
+    let (writer, console, recovery) = open(&bench.path(), "Roost", LIMITS, 0, BOOT).unwrap();
     (bench.writer, bench.console) = (Some(writer), console);
     recovery.notes
 }

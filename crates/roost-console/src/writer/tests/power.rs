@@ -4,7 +4,7 @@
 //! the disk is rebuilt from what was synced and any part of what was not.
 
 use super::*;
-use crate::journal::files::tape::{Disk, Tape, read_disk};
+use crate::journal::files::tape::{Disk, read_disk};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -31,6 +31,8 @@ enum Step {
     Room(Option<u64>),
     /// SIGKILL, and the next life of the node.
     Kill,
+    /// The node ends in order, the machine is started anew.
+    Close,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -46,6 +48,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => Just(Step::Compress),
         2 => prop_oneof![(0_u64..200).prop_map(Some), Just(None)].prop_map(Step::Room),
         1 => Just(Step::Kill),
+        1 => Just(Step::Close),
     ]
 }
 
@@ -77,6 +80,8 @@ struct World {
     promises: Vec<Promise>,
     /// Every line that was ever handed out, by its number.
     handed: BTreeMap<u64, Vec<Text>>,
+    /// What viewers were shown at each place, and behind how many changes of the disk. No place is ever another line's.
+    places: BTreeMap<(Uuid, u64), (usize, Text)>,
     /// When the disk was full: the first lines of what was refused may be there after a cut, as they may after a kill.
     refused: Vec<(Millis, u64)>,
 }
@@ -103,6 +108,7 @@ impl World {
             jobs: VecDeque::new(),
             promises: Vec::new(),
             handed: BTreeMap::new(),
+            places: BTreeMap::new(),
             refused: Vec::new(),
             bench,
         }
@@ -124,6 +130,10 @@ impl World {
             for batch in history.batches {
                 for line in batch.lines().filter(|line| line.seq >= from) {
                     let text = (batch.source(), line.time, line.text().into_owned());
+                    let place = (self.bench.console.stream(), line.seq);
+                    let shown = (self.tape.len(), text.clone());
+                    let (_, known) = self.places.entry(place).or_insert(shown);
+                    assert_eq!(known, &text, "line {} is another one", line.seq);
                     self.handed.entry(line.seq).or_default().push(text);
                 }
             }
@@ -198,24 +208,35 @@ impl World {
             }
             Step::Room(left) => self.tape.set_left(left),
             Step::Kill => {
-                let before = self.tape.len();
                 self.jobs.clear();
                 self.tape.set_left(None);
-                Tape::hold(Some(self.tape.clone()));
-                let stream = self.bench.console.stream();
-                self.bench.kill_and_open(TIGHT);
-                Tape::hold(None);
-                assert_eq!(self.bench.console.stream(), stream);
-                self.bench.writer().journal.segment_bytes = 400;
-                self.offset = self.bench.writer().position().map_or(0, |p| p.offset);
-                let first = self.bench.console.journal.first_seq();
-                self.take_back(before, first);
+                self.reopen();
+            }
+            Step::Close => {
+                self.jobs.clear();
+                self.tape.set_left(None);
+                self.bench.close();
+                self.promise(|p| (p.synced, p.named) = (p.synced.max(from), true));
+                self.bench.boot = after(self.bench.boot);
+                self.reopen();
             }
         }
         if self.bench.writer().journal.spoiled {
             self.refused.push((now, self.bench.console.next_seq()));
         }
         self.note_handed(from);
+    }
+
+    /// The next life of the node, to which nothing was lost.
+    fn reopen(&mut self) {
+        let before = self.tape.len();
+        Tape::hold(Some(self.tape.clone()));
+        self.bench.kill_and_open(TIGHT);
+        Tape::hold(None);
+        self.bench.writer().journal.segment_bytes = 400;
+        self.offset = self.bench.writer().position().map_or(0, |p| p.offset);
+        let first = self.bench.console.journal.first_seq();
+        self.take_back(before, first);
     }
 
     /// Lines before `first` may have gone from change `at` on.
@@ -240,9 +261,10 @@ impl World {
         let path = dir.path().join("journal");
         let disk = self.tape.disk_after(cut, chance);
         write_disk(&path, disk.as_ref());
-        let (writer, console, recovery) = open(&path, "Roost", LIMITS, 0).unwrap();
+        let boot = after(self.bench.boot);
+        let (writer, console, recovery) = open(&path, "Roost", LIMITS, 0, boot).unwrap();
         if named {
-            prop_assert_eq!(console.stream(), self.bench.console.stream());
+            prop_assert_eq!(console.journal.stream, self.bench.console.journal.stream);
         }
         prop_assert!(
             console.next_seq() >= synced,
@@ -250,11 +272,15 @@ impl World {
             console.next_seq(),
             synced
         );
+        // What would have been shown behind the cut never was.
+        let mut places = self.places.clone();
+        places.retain(|_, (at, _)| *at <= cut);
         let mut bench = Bench {
             dir,
             writer: Some(writer),
             console,
             notes: recovery.notes,
+            boot,
         };
         let lines = held(&bench.console);
         for seq in self.handed.keys().filter(|seq| (kept_from..synced).contains(seq)) {
@@ -272,6 +298,9 @@ impl World {
                 .any(|(time, next)| *time == text.1 && seq >= next);
             prop_assert!(known || refused, "line {seq} is invented: {text:?}");
             prop_assert!(*seq >= erased, "line {seq} was erased");
+            let place = (bench.console.stream(), *seq);
+            let (_, shown) = places.entry(place).or_insert((0, text.clone()));
+            prop_assert_eq!(&*shown, text, "line {} is another one", seq);
         }
         // Nothing of it depends on being opened once.
         let (stream, next) = (bench.console.stream(), bench.console.next_seq());
@@ -282,7 +311,7 @@ impl World {
                 .take()
                 .map(|writer| writer.journal.shared.dir.tape.clone()),
         );
-        let (writer, console, recovery) = open(&path, "Roost", LIMITS, 0).unwrap();
+        let (writer, console, recovery) = open(&path, "Roost", LIMITS, 0, boot).unwrap();
         Tape::hold(None);
         prop_assert_eq!(recovery.notes, Vec::<String>::new());
         prop_assert_eq!((console.stream(), console.next_seq()), (stream, next));
@@ -292,6 +321,10 @@ impl World {
         let mut world = Self::with(bench);
         world.now = self.now;
         world.written = self.written;
+        world.places = places
+            .into_iter()
+            .map(|(place, (_, text))| (place, (0, text)))
+            .collect();
         world.offset = position.map_or(0, |p| p.offset);
         // What came through this cut comes through the next one.
         world.promises.push(Promise {
@@ -302,6 +335,11 @@ impl World {
         world.handed = lines.into_iter().map(|(seq, text)| (seq, vec![text])).collect();
         Ok(world)
     }
+}
+
+/// The next life of the kernel.
+fn after(boot: Uuid) -> Uuid {
+    Uuid::from_u128(boot.as_u128() + 1)
 }
 
 /// In memory, where there is such a place: nothing here depends on a real disk.
@@ -362,7 +400,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(cases()))]
 
     /// Lives that end by a power cut, three in a row. What was synced is there with its number, nothing is there twice,
-    /// in another order, or was never written; numbers and the stream's id go on.
+    /// in another order, or was never written; numbers and the stream's id go on, and what viewers know as a place stays
+    /// that line's.
     #[test]
     fn a_power_cut_takes_what_was_not_synced_and_nothing_else(
         lives in proptest::collection::vec((proptest::collection::vec(step(), 1..40), any::<u64>()), 1..4),

@@ -163,7 +163,7 @@ proptest! {
         bench.writer = None;
         OpenOptions::new().write(true).open(file).unwrap().set_len(cut).unwrap();
         let stream = bench.console.stream();
-        let (writer, console, recovery) = open(&bench.path(), "Roost", LIMITS, 0).unwrap();
+        let (writer, console, recovery) = open(&bench.path(), "Roost", LIMITS, 0, BOOT).unwrap();
         let mut end = crate::journal::segment::HEADER_LEN as u64;
         let header_is_whole = cut >= end;
         prop_assert_eq!(console.stream() == stream, header_is_whole);
@@ -210,7 +210,7 @@ proptest! {
             bytes[at] ^= flip;
             std::fs::write(file, bytes).unwrap();
         }
-        let (mut writer, console, _) = match open(&bench.path(), "Roost", LIMITS, 0) {
+        let (mut writer, console, _) = match open(&bench.path(), "Roost", LIMITS, 0, BOOT) {
             Ok(opened) => opened,
             // The version byte was hit: refused with a reason.
             Err(e) => {

@@ -224,13 +224,13 @@ fn files_are_the_owners_own_and_links_are_not_followed() {
 
     let link = bench.dir.path().join("link");
     symlink(bench.path(), &link).unwrap();
-    let refused = open(&link, "Roost", LIMITS, 0).unwrap_err().to_string();
+    let refused = open(&link, "Roost", LIMITS, 0, BOOT).unwrap_err().to_string();
     assert!(refused.contains("symbolic link"), "{refused}");
 
     let (file, elsewhere) = (bench.files()[0].clone(), bench.dir.path().join("elsewhere"));
     std::fs::rename(&file, &elsewhere).unwrap();
     symlink(&elsewhere, &file).unwrap();
-    open(&bench.path(), "Roost", LIMITS, 0).unwrap_err();
+    open(&bench.path(), "Roost", LIMITS, 0, BOOT).unwrap_err();
 }
 
 #[test]

@@ -253,6 +253,19 @@ fn a_panic_costs_its_own_server_and_no_other() {
 }
 
 #[test]
+fn a_node_that_ends_closes_its_journals_so_that_their_streams_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::start(dir.path(), LIMITS);
+    let mut keeper = node.attach(RUN);
+    keeper.output(b"line\n");
+    node.wait_for_texts(&["line"]);
+    let epoch = || std::fs::read_to_string(dir.path().join("journal/epoch")).unwrap();
+    assert!(epoch().ends_with("\nopen\n"), "{}", epoch());
+    node.pumps.shutdown();
+    assert!(epoch().ends_with("\nclosed\n"), "{}", epoch());
+}
+
+#[test]
 fn a_removed_server_is_synced_and_closed() {
     let dir = tempfile::tempdir().unwrap();
     let node = Node::start(dir.path(), LIMITS);
@@ -307,7 +320,13 @@ fn closed_segments_are_compressed_in_passing() {
     let compressed = || {
         let files = std::fs::read_dir(dir.path().join("journal")).unwrap();
         files
-            .filter(|f| f.as_ref().unwrap().path().extension().unwrap() == "zlog")
+            .filter(|f| {
+                f.as_ref()
+                    .unwrap()
+                    .path()
+                    .extension()
+                    .is_some_and(|e| e == "zlog")
+            })
             .count()
     };
     while compressed() < 2 || node.console.next_seq() < 2001 {
