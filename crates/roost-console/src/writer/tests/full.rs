@@ -229,11 +229,16 @@ fn an_error_that_room_does_not_mend_is_an_error() {
         tape.set_left(Some(0));
         tape.set_refusal(io::ErrorKind::ReadOnlyFilesystem);
         Tape::hold(Some(tape));
+        let found = journal::recovery::open(&bench.path(), 1 << 20, bench.boot).map(drop);
         let opened = open(&bench.path(), "Roost", limits, 84, bench.boot);
         Tape::hold(None);
-        opened.unwrap_err().kind() == io::ErrorKind::ReadOnlyFilesystem
+        assert_eq!(opened.unwrap_err().kind(), io::ErrorKind::ReadOnlyFilesystem);
+        found.is_err()
     };
-    assert!(bad(&mut filled(1..=4, 9), AGED), "the old file can't be closed");
+    assert!(
+        !bad(&mut filled(1..=4, 9), AGED),
+        "only the old file can't be closed"
+    );
     let mut damaged = filled(1..=6, 3);
     damage(&mut damaged, HEADER_LEN + RECORD_LEN);
     assert!(bad(&mut damaged, LIMITS), "the next file can't be made");
