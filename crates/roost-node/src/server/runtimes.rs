@@ -33,8 +33,9 @@ use uuid::Uuid;
 const PID_PATIENCE: Duration = Duration::from_secs(2);
 /// Between two questions to an engine that is away.
 const ENGINE_PAUSE: Duration = Duration::from_secs(2);
-const AWAY: &str =
-    "Docker has stopped or does not answer: what has become of the server is known when it does again.";
+/// Stands where the stream broke off. A line that an engine has read and not logged when it ends is in neither.
+const AWAY: &str = "Docker has stopped or does not answer: what has become of the server is known when it does again. \
+                    What it had just taken from the server and not logged yet is lost with it.";
 
 /// Takes lines for a server's console.
 pub(super) type Say<'a> = &'a (dyn Fn(Source, String) + Send + Sync);

@@ -12,10 +12,7 @@ use roost_world::{
 };
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use std::{
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 type Told = anyhow::Result<()>;
 
@@ -85,13 +82,7 @@ async fn each_line_came_once(
     follower: tokio::task::JoinHandle<anyhow::Result<Followed>>,
     least: usize,
 ) -> Told {
-    let mut viewer = Viewer::join(admin, "busy").await?;
-    viewer.send("send command", &["rate 0"]).await?;
-    viewer.send("send command", &["say the end"]).await?;
-    let followed = tokio::time::timeout(PATIENCE, follower)
-        .await
-        .context("the follower did not get to the end")???;
-    followed.assert_whole()?;
+    rest(roost, admin, follower).await?;
     let numbers = numbers(roost, "busy")?;
     ensure!(
         numbers.len() > least,
@@ -99,7 +90,81 @@ async fn each_line_came_once(
         numbers.len(),
         said(roost)?
     );
-    assert_each_once(&numbers).with_context(|| format!("{:#?}", said(roost).unwrap_or_default()))
+    assert_each_once(&numbers).with_context(|| {
+        let near = around(roost, &numbers).unwrap_or_default().join("\n");
+        format!("{:#?}\n{near}", said(roost).unwrap_or_default())
+    })
+}
+
+/// The same over stops of the engine: what it had in hand then, a line or a few, is in neither its stream nor its log.
+/// Such a hole stands behind the words that say so.
+async fn each_line_came_once_but_at_stops(
+    roost: &Roost,
+    admin: &Person,
+    follower: tokio::task::JoinHandle<anyhow::Result<Followed>>,
+    least: usize,
+) -> Told {
+    rest(roost, admin, follower).await?;
+    let rows = roost.json_lines(&["server", "logs", "busy", "--all"])?;
+    let (mut last, mut was_told, mut lines, mut line) = (0, false, 0, String::new());
+    for row in &rows {
+        let text = row["text"].as_str().context("no text")?;
+        was_told |= row["source"] == "daemon" && text.contains("not logged yet is lost");
+        if row["source"] != "output" {
+            continue;
+        }
+        line.push_str(text);
+        if row["open"] == true {
+            continue;
+        }
+        let line = std::mem::take(&mut line);
+        let number = line
+            .strip_prefix('L')
+            .and_then(|rest| rest.split(' ').next()?.parse::<u64>().ok());
+        let Some(number) = number else {
+            continue;
+        };
+        let most = if was_told { 100 } else { 1 };
+        ensure!(
+            number > last && number - last <= most,
+            "line {last} is followed by {number}: {:#?}",
+            said(roost)?
+        );
+        (last, was_told, lines) = (number, false, lines + 1);
+    }
+    ensure!(lines > least, "only {lines} lines");
+    Ok(())
+}
+
+/// Lets the server come to rest, and its follower to the end.
+async fn rest(
+    roost: &Roost,
+    admin: &Person,
+    follower: tokio::task::JoinHandle<anyhow::Result<Followed>>,
+) -> Told {
+    let mut viewer = Viewer::join(admin, "busy").await?;
+    viewer.send("send command", &["rate 0"]).await?;
+    viewer.send("send command", &["say the end"]).await?;
+    let followed = tokio::time::timeout(PATIENCE, follower)
+        .await
+        .context("the follower did not get to the end")???;
+    followed.assert_whole()?;
+    ensure!(!followed.lines.is_empty(), "{}", roost.log());
+    Ok(())
+}
+
+/// What the journal has around the first line that is not the one after its predecessor.
+fn around(roost: &Roost, numbers: &[u64]) -> anyhow::Result<Vec<String>> {
+    let rows = roost.json_lines(&["server", "logs", "busy", "--all"])?;
+    let is_wrong = |(at, number): (usize, &u64)| *number != at as u64 + 1;
+    let at = numbers.iter().enumerate().position(is_wrong).unwrap_or_default();
+    let last = format!("L{at} ");
+    let row = rows
+        .iter()
+        .position(|row| row["text"].as_str().is_some_and(|text| text.starts_with(&last)));
+    let row = row.unwrap_or_default();
+    let near = rows.iter().skip(row.saturating_sub(2)).take(8);
+    Ok(near.map(Value::to_string).collect())
 }
 
 fn pid(roost: &Roost) -> anyhow::Result<Value> {
@@ -128,7 +193,7 @@ async fn an_engine_that_restarts_with_live_restore_loses_no_line_and_no_server()
         ensure!(is_told || !back.contains("missing"), "{back}");
     }
     ensure!(pid(&roost)? == before, "another process");
-    each_line_came_once(&roost, &admin, follower, 1000 * rounds()).await
+    each_line_came_once_but_at_stops(&roost, &admin, follower, 1000 * rounds()).await
 }
 
 #[tokio::test]
