@@ -122,7 +122,12 @@ impl Feed {
                 }
             },
             Order::Input(bytes, reply) => match &mut self.link {
-                Some(link) if !link.released => link.input(&bytes, reply),
+                Some(link) if !link.released => {
+                    link.input(&bytes, reply);
+                    if self.trouble.is_some() {
+                        link.take_inputs_for_done();
+                    }
+                }
                 _ => {
                     let _ = reply.send(Err("The server is offline: start it first.".to_owned()));
                 }

@@ -82,6 +82,9 @@ impl Feed {
     /// The journal did not take something.
     pub(super) fn refused(&mut self, error: &io::Error, cx: &Context<'_>) -> &mut Trouble {
         if self.trouble.is_none() {
+            if let Some(link) = &mut self.link {
+                link.take_inputs_for_done();
+            }
             tracing::error!(server = %self.server, %error, "the journal can't be written: the keeper holds the output");
             self.tell(PumpEvent::DiskTrouble(format!(
                 "The console history can't be written: {error}. Output is held back until it can: check the disk."

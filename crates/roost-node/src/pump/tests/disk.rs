@@ -63,6 +63,12 @@ fn under_the_limit() {
         .pumps
         .installer_output(SERVER, b"an installer\nwait".to_vec());
     node.pumps.installer_ended(SERVER);
+    let typed = node.pumps.input(SERVER, b"save\n".to_vec());
+    assert_eq!(
+        typed.blocking_recv().unwrap(),
+        Ok(()),
+        "it does not wait for room"
+    );
     keeper.exit(0);
 
     node.pumps.notice(other, Source::Daemon, "not delayed".to_owned());
@@ -94,6 +100,7 @@ fn under_the_limit() {
                 assert!(offset > acknowledged && offset <= keeper.offset);
                 acknowledged = offset;
             }
+            Got::Input(_, bytes) => assert_eq!(bytes, b"save\n"),
             other => break assert_eq!(other, Got::Release),
         }
     }
