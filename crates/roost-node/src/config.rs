@@ -3,7 +3,11 @@
 //! What the keys mean stands in [`roost_wire::node_config`]. Keys that Roost does not know are kept when the file is
 //! written, so that a stock daemon can still use it; comments are not.
 
-use roost_wire::node_config::NodeConfig;
+use roost_wire::{
+    nearest,
+    node_config::{NodeConfig, RoostNode},
+};
+use serde_json::Value;
 use std::{
     io,
     os::unix::fs::OpenOptionsExt,
@@ -36,6 +40,10 @@ pub enum ConfigError {
 pub fn load(path: &Path) -> Result<NodeConfig, ConfigError> {
     let text = std::fs::read_to_string(path).map_err(|source| file_error(path, source))?;
     let config: NodeConfig = serde_saphyr::from_str(&text).map_err(|e| content_error(path, e))?;
+    let wrong = unknown_keys(&text);
+    if !wrong.is_empty() {
+        return Err(content_error(path, wrong.join("; ")));
+    }
     for (key, value) in [
         ("token_id", &config.token_id),
         ("token", &config.token),
@@ -49,6 +57,37 @@ pub fn load(path: &Path) -> Result<NodeConfig, ConfigError> {
         }
     }
     Ok(config)
+}
+
+/// What stands under `roost` and is no key of Roost's. What else stands in the file may be a stock daemon's.
+fn unknown_keys(text: &str) -> Vec<String> {
+    let all: serde_json::Value = serde_saphyr::from_str(text).unwrap_or_default();
+    let known = serde_json::to_value(RoostNode::default()).unwrap_or_default();
+    let mut wrong = Vec::new();
+    compare_keys("roost", &all["roost"], &known, &mut wrong);
+    wrong
+}
+
+fn compare_keys(place: &str, found: &Value, known: &Value, wrong: &mut Vec<String>) {
+    let (Some(found), Some(known)) = (found.as_object(), known.as_object()) else {
+        return;
+    };
+    for (key, value) in found {
+        match known.get(key) {
+            Some(known) => compare_keys(&format!("{place}.{key}"), value, known, wrong),
+            None => {
+                let names: Vec<&str> = known.keys().map(String::as_str).collect();
+                let meant = match nearest::nearest(key, names.iter().copied()) {
+                    Some(meant) => format!("; did you mean `{meant}`?"),
+                    None => ".".to_owned(),
+                };
+                wrong.push(format!(
+                    "`{place}.{key}` is no setting{meant} There are: {}",
+                    names.join(", ")
+                ));
+            }
+        }
+    }
 }
 
 /// Puts a new secret into the file and keeps everything else that stands there.
@@ -144,6 +183,39 @@ remote: 'https://panel.example.com'
         assert_eq!(
             std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
             0o600
+        );
+    }
+
+    #[test]
+    fn an_unknown_key_of_roost_s_own_is_named_with_the_one_that_was_meant() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.yml");
+        let with = |section: &str| {
+            std::fs::write(&path, format!("{STOCK}{section}")).unwrap();
+            load(&path).map_err(|e| e.to_string())
+        };
+        let wrong =
+            with("roost:\n  boot_start: 3\n  consoles:\n    per_adres: 1\n    total: 5\n").unwrap_err();
+        assert!(wrong.contains("config.yml"), "{wrong}");
+        assert!(
+            wrong.contains("`roost.boot_start` is no setting; did you mean `boot_starts`?"),
+            "{wrong}"
+        );
+        assert!(
+            wrong.contains("`roost.consoles.per_adres` is no setting; did you mean `per_address`?"),
+            "{wrong}"
+        );
+        assert!(!wrong.contains("`roost.consoles.total`"), "{wrong}");
+        let wrong = with("roost:\n  colour: red\n").unwrap_err();
+        assert!(
+            wrong.contains("`roost.colour` is no setting. There are: ") && wrong.contains("uid_first"),
+            "{wrong}"
+        );
+        let right =
+            with("roost:\n  boot_starts: 3\n  consoles:\n    per_address: 1\nsearch_recursion: 1\n").unwrap();
+        assert_eq!(
+            (right.roost.boot_starts, right.roost.consoles.per_address),
+            (3, 1)
         );
     }
 

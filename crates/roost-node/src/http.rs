@@ -37,6 +37,7 @@ pub(crate) fn router(node: Node) -> Router {
         .route("/api/sockets/{id}", delete(sockets::end))
         .route("/api/servers", get(servers::list).post(servers::create))
         .route("/api/servers/{uuid}", get(servers::show).delete(servers::remove))
+        .route("/api/servers/{uuid}/directory", post(servers::directory))
         .route("/api/servers/{uuid}/sync", post(servers::sync))
         .route("/api/servers/{uuid}/install", post(servers::install))
         .route("/api/servers/{uuid}/reinstall", post(servers::install))

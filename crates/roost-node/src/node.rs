@@ -24,6 +24,7 @@ use crate::{
     server::{
         Runtimes,
         context::{Context, WALKS},
+        directories::Directories,
         handle::{Down, Request},
         registry::Registry,
         runtimes::Failures,
@@ -153,6 +154,9 @@ impl Node {
         })?;
         private.extend([layout.root().to_owned(), layout.all_data().to_owned()]);
         private.extend(config_path.clone());
+        let mut own = private.clone();
+        own.extend([keeper_program.clone(), PathBuf::from("/run/roost")]);
+        own.extend(Some(PathBuf::from(&config.api.ssl.key)).filter(|key| key.is_absolute()));
         let runtimes = Runtimes::new(&config, &keeper_program, private).map_err(NodeError::Runtime)?;
         let shards = Shards::start(Setup {
             settings: Settings {
@@ -180,6 +184,7 @@ impl Node {
             pumps,
             shards,
             recorder,
+            directories: Directories::new(own),
             runtimes,
             boot_starts: Arc::new(Semaphore::new(boot_starts)),
             walks: Arc::new(Semaphore::new(WALKS)),

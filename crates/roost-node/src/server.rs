@@ -9,6 +9,7 @@ mod actor;
 pub mod command;
 pub mod context;
 pub mod definition;
+pub mod directories;
 mod disk;
 mod driver;
 mod figures;

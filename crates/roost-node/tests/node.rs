@@ -11,6 +11,8 @@
 
 #[path = "node/api.rs"]
 mod api;
+#[path = "node/directories.rs"]
+mod directories;
 #[path = "node/encoding.rs"]
 mod encoding;
 #[path = "node/house.rs"]
@@ -59,6 +61,7 @@ fn main() -> ExitCode {
         api::the_journal_is_paged_and_waited_for,
         power::a_program_that_ignores_its_stop_is_killed_by_the_timer,
         power::a_crash_is_told_and_followed_by_one_start,
+        directories::a_directory_that_is_not_free_is_refused_by_name,
         power::a_deleted_server_leaves_nothing,
         lives::the_next_node_takes_up_the_programs_of_the_last,
         lives::a_killed_keeper_takes_its_program_with_it,

@@ -16,8 +16,9 @@ use other_daemons::OtherDaemons;
 use preflight::Flights;
 use roost_wire::admin_api::{EraseRequest, Erased};
 use roost_wire::node_api::{
-    CommandRequest, CreateServer, DeauthorizeUser, DenyRequest, HEADER_SEQ, HEADER_STREAM, JournalPage,
-    JournalQuery, PowerRequest, SearchPage, SearchQuery, ServerDetail, SocketInfo, SocketList, SystemInfo,
+    CommandRequest, CreateServer, DeauthorizeUser, DenyRequest, DirectoryRequest, HEADER_SEQ, HEADER_STREAM,
+    JournalPage, JournalQuery, PowerRequest, SearchPage, SearchQuery, ServerDetail, SocketInfo, SocketList,
+    SystemInfo,
 };
 use roost_wire::power::PowerAction;
 use serde::Serialize;
@@ -32,6 +33,8 @@ use uuid::Uuid;
 pub const PREFLIGHT: Duration = Duration::from_millis(1_700);
 /// Deadline of every other call that does not wait by itself.
 pub const CALL: Duration = Duration::from_secs(5);
+/// Deadline of a call that gives a directory with all in it to a server's user.
+pub const CHOWN: Duration = Duration::from_secs(50);
 /// How long another daemon lets a power action wait for the one before.
 const POWER_WAIT_SECS: i64 = 30;
 /// Most bytes read of an answer.
@@ -213,9 +216,24 @@ impl NodeClient {
 
     /// Makes the node take on a server that the panel just made.
     pub async fn create(&self, target: &NodeTarget, request: &CreateServer) -> Result<(), NodeError> {
-        self.post(target, "/api/servers", request).await?;
+        let sent = self.request(target, Method::POST, "/api/servers").json(request);
+        let deadline = if request.chown { CHOWN } else { CALL };
+        expect_success(sent.timeout(deadline)).await?;
         self.flights.forget((target.node, request.uuid));
         Ok(())
+    }
+
+    /// Whether an operator's directory can be a server's (Roost's node only).
+    pub async fn directory(
+        &self,
+        target: &NodeTarget,
+        server: Uuid,
+        request: &DirectoryRequest,
+    ) -> Result<(), NodeError> {
+        let path = format!("/api/servers/{server}/directory");
+        let sent = self.request(target, Method::POST, &path).json(request);
+        let deadline = if request.chown { CHOWN } else { CALL };
+        expect_success(sent.timeout(deadline)).await.map(drop)
     }
 
     /// Makes the node read the server's settings again.

@@ -177,6 +177,9 @@ pub struct ServerSettings {
     /// Directory of the operator's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dir: Option<String>,
+    /// With `dir`: give it with all in it to the server's user, now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chown: Option<bool>,
     /// Ports; the first one is the main one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ports: Option<Vec<Port>>,
@@ -264,6 +267,15 @@ pub struct Server {
     pub stats: Option<Stats>,
     /// Process id on the node.
     pub pid: Option<u32>,
+    /// User id on the node.
+    #[serde(default)]
+    pub uid: Option<u32>,
+    /// Its directory on the node: `dir`, or the one that Roost made.
+    #[serde(default)]
+    pub directory: Option<String>,
+    /// It has crashed and is started again then (RFC 3339).
+    #[serde(default)]
+    pub starts_again_at: Option<String>,
     /// Sentences for the operator: limits that are not enforced and the like.
     #[serde(default)]
     pub warnings: Vec<String>,

@@ -16,6 +16,7 @@ pub mod encoding;
 pub mod event;
 pub mod frame;
 pub mod id;
+pub mod nearest;
 pub mod node_api;
 pub mod node_config;
 pub mod origin;

@@ -1,8 +1,8 @@
 //! The node's REST API, as a panel calls it: `Authorization: Bearer <node secret>`.
 //!
-//! Routes under `/api` that existing panels know, and four of Roost's own: `GET /api/servers/{uuid}/journal`,
+//! Routes under `/api` that existing panels know, and five of Roost's own: `GET /api/servers/{uuid}/journal`,
 //! `POST /api/servers/{uuid}/journal/erase` ([`crate::admin_api::EraseRequest`] to [`crate::admin_api::Erased`]),
-//! `GET /api/sockets`, `DELETE /api/sockets/{id}`.
+//! `POST /api/servers/{uuid}/directory` ([`DirectoryRequest`]), `GET /api/sockets`, `DELETE /api/sockets/{id}`.
 
 use crate::{clock::Millis, power::PowerAction, power::PowerState, stats::Stats};
 use serde::{Deserialize, Serialize};
@@ -42,6 +42,12 @@ pub struct RoostDetail {
     pub installing: bool,
     /// Process id of the server's main process, where it runs on the node itself.
     pub pid: Option<u32>,
+    /// User id that its program runs as, where that is known.
+    pub uid: Option<u32>,
+    /// Its directory on the node.
+    pub directory: Option<String>,
+    /// It has crashed and is started again then (RFC 3339).
+    pub starts_again_at: Option<String>,
     /// The journal.
     pub stream: Option<Uuid>,
     /// The last sequence number that was given out; 0 for none.
@@ -85,6 +91,19 @@ pub struct CreateServer {
     /// Run no installer.
     #[serde(default)]
     pub skip_scripts: bool,
+    /// Roost's own: give the operator's directory with all in it to the server's user.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub chown: bool,
+}
+
+/// `POST /api/servers/{uuid}/directory`, Roost's own: whether an operator's directory can be this server's.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DirectoryRequest {
+    /// An absolute path on the node.
+    pub dir: String,
+    /// Give it with all in it to the server's user.
+    #[serde(default)]
+    pub chown: bool,
 }
 
 /// `POST /api/servers/{uuid}/power`.

@@ -105,7 +105,7 @@ pub struct RoostSettings {
     pub identifier: String,
     /// argv. In Docker it takes the place of the image's entrypoint and command; empty means the image's own.
     pub command: Vec<String>,
-    /// A directory given by the operator: never deleted, never chowned.
+    /// A directory given by the operator: never deleted, and chowned only if it is empty or the operator says so.
     pub dir: Option<String>,
     /// `missing`, `always` or `never`.
     pub pull: Pull,

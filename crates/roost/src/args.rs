@@ -1,7 +1,7 @@
 //! The command line: every verb with its options, and nothing of what they do.
 
 use clap::{Args, Parser, Subcommand};
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 /// Exit codes, shown below the help.
 pub const EXIT_CODES: &str = "Exit codes:
@@ -28,18 +28,22 @@ pub struct Cli {
 /// Options that stand anywhere.
 #[derive(Debug, Clone, Args)]
 pub struct Everywhere {
-    /// Data directory [default: /var/lib/roost as root, else ./data]
-    #[arg(
-        long,
-        global = true,
-        value_name = "DIR",
-        env = "ROOST_DATA",
-        hide_env_values = true
-    )]
+    /// Data directory [default: ROOST_DATA, else /var/lib/roost as root, else ./data]
+    #[arg(long, global = true, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// Print JSON; errors go to stderr as JSON
     #[arg(long, global = true)]
     pub json: bool,
+}
+
+impl Everywhere {
+    /// Takes the data directory from `ROOST_DATA` where no option names one. Not clap's business: it would show the option
+    /// as a needed one in each usage line then.
+    pub fn read_environment(&mut self, variable: Option<OsString>) {
+        if self.data.is_none() {
+            self.data = variable.filter(|text| !text.is_empty()).map(PathBuf::from);
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -53,6 +57,9 @@ pub enum Verb {
     /// Start a node's daemon alone
     Daemon(DaemonArgs),
     /// List every setting with its value, default and source
+    ///
+    /// Read from the environment and from roost.toml as they are now: what was given to a running `roost up` as an
+    /// argument is not known here.
     Config,
     /// Sign in to a panel on another machine
     Login(Login),
@@ -274,9 +281,13 @@ pub struct ServerOptions {
     /// Node; a new server's is the only one, or local, where none is named
     #[arg(long, value_name = "NODE")]
     pub node: Option<String>,
-    /// A directory of your own; never deleted nor chowned
+    /// A directory of your own, never deleted. As root each server runs as a user of its own (`uid` in `server show`),
+    /// who must be able to write there: an empty directory of root's is given to it, others with --chown
     #[arg(long, value_name = "DIR")]
     pub dir: Option<String>,
+    /// Give --dir with all that is in it to the server's own user, now (Roost must be root)
+    #[arg(long, requires = "dir")]
+    pub chown: bool,
     /// A port (again for more); the first one is the main one
     #[arg(long, value_name = "[IP:]PORT")]
     pub port: Vec<String>,
@@ -464,5 +475,29 @@ mod tests {
             let cli = Cli::try_parse_from(words).unwrap();
             assert!(cli.everywhere.json && cli.everywhere.data.is_some(), "{words:?}");
         }
+    }
+
+    #[test]
+    fn a_data_directory_in_the_environment_makes_the_option_no_part_of_the_usage() {
+        let mut everywhere = Everywhere {
+            data: None,
+            json: false,
+        };
+        for (variable, data) in [(None, None), (Some(""), None), (Some("/d"), Some("/d"))] {
+            everywhere.read_environment(variable.map(Into::into));
+            assert_eq!(everywhere.data, data.map(PathBuf::from), "{variable:?}");
+        }
+        everywhere.read_environment(Some("/other".into()));
+        assert_eq!(everywhere.data, Some(PathBuf::from("/d")), "the option wins");
+        let command = Cli::command();
+        let option = command.get_arguments().find(|a| a.get_id() == "data").unwrap();
+        assert!(option.get_env().is_none());
+    }
+
+    #[test]
+    fn chown_needs_a_directory() {
+        let words = ["roost", "server", "set", "lobby", "--chown"];
+        assert!(Cli::try_parse_from(words).is_err());
+        assert!(Cli::try_parse_from(words.into_iter().chain(["--dir", "/srv/x"])).is_ok());
     }
 }

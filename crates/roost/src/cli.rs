@@ -37,13 +37,18 @@ impl Context {
     }
 }
 
-/// Reads a password from a file (its first line), or asks twice on the terminal.
+/// The password in a file: its first line. `option` is what named it.
+pub fn password_in(file: &std::path::Path, option: &str) -> Result<String, Failure> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|e| Failure::usage(format!("{option} {}: {e}", file.display())))?;
+    Ok(text.lines().next().unwrap_or_default().to_owned())
+}
+
+/// Reads a password from a file, or asks on the terminal.
 pub fn password(file: Option<&std::path::Path>, prompt: &str, twice: bool) -> Result<String, Failure> {
     use std::io::IsTerminal;
     if let Some(file) = file {
-        let text = std::fs::read_to_string(file)
-            .map_err(|e| Failure::usage(format!("--password-file {}: {e}", file.display())))?;
-        return Ok(text.lines().next().unwrap_or_default().to_owned());
+        return password_in(file, "--password-file");
     }
     if !std::io::stdin().is_terminal() {
         return Err(Failure::usage(
@@ -80,5 +85,26 @@ pub fn confirm(question: &str, yes: bool) -> Result<(), Failure> {
         Ok(())
     } else {
         Err(Failure::new("nothing was done"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_the_first_line_and_the_option_that_named_its_file_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("password");
+        std::fs::write(&file, "hunter2\nand more\n").unwrap();
+        assert_eq!(password_in(&file, "--x").unwrap(), "hunter2");
+        let missing = dir.path().join("none");
+        let failure = password_in(&missing, "--admin-password-file").unwrap_err();
+        assert!(
+            failure.message.starts_with("--admin-password-file /"),
+            "{failure}"
+        );
+        let failure = password(Some(&missing), "", false).unwrap_err();
+        assert!(failure.message.starts_with("--password-file /"), "{failure}");
     }
 }

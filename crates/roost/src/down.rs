@@ -215,6 +215,7 @@ async fn stop(socket: &Path, why: Why, out: Output) -> Result<(), Failure> {
             .await
             .map_err(|e| match e.kind() {
                 std::io::ErrorKind::PermissionDenied => Failure::forbidden(socket),
+                std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => not_running(socket),
                 _ => gone(&e),
             })?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
@@ -250,6 +251,15 @@ async fn stop(socket: &Path, why: Why, out: Output) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Nobody has the socket, or its last owner was killed.
+fn not_running(socket: &Path) -> Failure {
+    Failure::unreachable(format!(
+        "the node does not run: nothing answers at {}. Servers that have outlived it are stopped by a node alone: start it \
+         again, then ask once more",
+        socket.display()
+    ))
+}
+
 /// Removes what Roost made; a file of somebody else's in the directory stays, and so does the directory then.
 fn purge(data: &Path) -> Result<(), Failure> {
     let made = [
@@ -276,4 +286,26 @@ fn purge(data: &Path) -> Result<(), Failure> {
     }
     let _ = std::fs::remove_dir(data);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_node_that_does_not_run_is_told_as_such() {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("node.sock");
+        for is_left in [false, true] {
+            if is_left {
+                drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
+            }
+            let failure = stop(&socket, Why::Asked, Output { json: false })
+                .await
+                .unwrap_err();
+            assert_eq!(failure.code, 3);
+            assert!(failure.message.starts_with("the node does not run"), "{failure}");
+            assert!(failure.message.contains(socket.to_str().unwrap()), "{failure}");
+        }
+    }
 }

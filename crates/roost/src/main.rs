@@ -37,10 +37,11 @@ fn main() -> ExitCode {
     if words.next().is_some_and(|word| word == "keeper") {
         return roost_keeper::main(words);
     }
-    let cli = match Cli::try_parse() {
+    let mut cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
+    cli.everywhere.read_environment(std::env::var_os("ROOST_DATA"));
     let json = cli.everywhere.json;
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

@@ -3,8 +3,10 @@
 //! Every wrong key and value is named in one run, with its place and what is allowed. What a setting does is the
 //! business of whoever gets it.
 
+mod environment;
 mod file;
 
+pub use environment::warn_of_unknown_variables;
 pub use file::template;
 
 use ipnet::IpNet;
@@ -227,7 +229,7 @@ impl Settings {
                 about: key.about,
             });
             let place = match source {
-                From::Argument => format!("--{}", key.name.replace('_', "-")),
+                From::Argument => option(key.name),
                 From::Environment => variable,
                 From::File | From::Default => format!("{}: {}", file.display(), key.name),
             };
@@ -379,6 +381,16 @@ impl Settings {
     }
 }
 
+/// The option of the command line that sets a key.
+fn option(key: &str) -> String {
+    match key {
+        // One at a time there.
+        "trusted_proxies" => "--trusted-proxy".to_owned(),
+        "allowed_origins" => "--allow-origin".to_owned(),
+        key => format!("--{}", key.replace('_', "-")),
+    }
+}
+
 fn parse<T: FromStr>(
     text: &Option<String>,
     place: &str,
@@ -447,6 +459,39 @@ mod tests {
             "postgres://",
         ] {
             assert!(all.contains(word), "{word} is not named in:\n{all}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_argument_is_named_as_it_was_typed() {
+        let mut given = Given::default();
+        given.set_list("allowed_origins", &["foo".to_owned()]);
+        given.set_list("trusted_proxies", &["home".to_owned()]);
+        given.set("tls_cert", Some("x.pem"));
+        let Err(Wrong(lines)) = read("", &given) else {
+            panic!("these arguments are wrong")
+        };
+        for option in ["--allow-origin", "--trusted-proxy", "--tls-cert"] {
+            let told = lines.iter().any(|line| line.starts_with(&format!("{option}: ")));
+            assert!(told, "{option} is not named in {lines:?}");
+        }
+        use clap::CommandFactory;
+        let command = crate::args::Cli::command();
+        let up = command.find_subcommand("up").unwrap();
+        for key in [
+            "listen",
+            "url",
+            "tls_cert",
+            "tls_key",
+            "trusted_proxies",
+            "allowed_origins",
+        ] {
+            let option = option(key);
+            let known = up.get_arguments().filter_map(clap::Arg::get_long);
+            assert!(
+                known.into_iter().any(|long| format!("--{long}") == option),
+                "{option}"
+            );
         }
     }
 

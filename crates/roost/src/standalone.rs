@@ -7,7 +7,7 @@ use crate::{
     lifecycle::Lifecycle,
     output::Output,
     serve,
-    settings::Given,
+    settings::{self, Given},
     up,
 };
 use roost_node::{Node, NodeOptions};
@@ -20,6 +20,7 @@ const CONFIG_YML: [&str; 2] = ["/etc/pterodactyl/config.yml", "/etc/pelican/conf
 /// The panel alone.
 pub async fn panel(args: PanelArgs, everywhere: &Everywhere) -> Result<(), Failure> {
     crate::log::start(false);
+    settings::warn_of_unknown_variables();
     let data = DataDir::locate(everywhere.data.as_deref())?;
     let file = args.config.unwrap_or_else(|| data.settings());
     let settings = up::read_settings(&file, &Given::default())?;
@@ -31,7 +32,7 @@ pub async fn panel(args: PanelArgs, everywhere: &Everywhere) -> Result<(), Failu
         .as_ref()
         .map(|(cert, key)| serve::tls_acceptor(cert, key))
         .transpose()?;
-    let listener = up::bind(settings.listen).await?;
+    let listener = up::bind(settings.listen, &format!("listen in {}", file.display())).await?;
     let listen = listener.local_addr().map_err(|e| Failure::new(e.to_string()))?;
     let panel = up::open_panel(&data, &settings, listen, None).await?;
     let no_options = Up {
@@ -72,6 +73,7 @@ pub async fn daemon(args: DaemonArgs, everywhere: &Everywhere) -> Result<(), Fai
     };
     let config = roost_node::config::load(&path).map_err(|e| Failure::usage(e.to_string()))?;
     crate::log::start(config.debug);
+    settings::warn_of_unknown_variables();
     let life = Lifecycle::default();
     let tls = if config.api.ssl.enabled {
         Some(serve::tls_acceptor(
@@ -90,7 +92,7 @@ pub async fn daemon(args: DaemonArgs, everywhere: &Everywhere) -> Result<(), Fai
                 config.api.host
             ))
         })?;
-    let listener = up::bind(address).await?;
+    let listener = up::bind(address, &format!("api.host and api.port in {}", path.display())).await?;
     let keeper_program = std::env::current_exe()
         .map_err(|e| Failure::new(format!("can't find this program's own file: {e}")))?;
     let root = PathBuf::from(&config.system.root_directory);
@@ -116,7 +118,7 @@ pub async fn daemon(args: DaemonArgs, everywhere: &Everywhere) -> Result<(), Fai
         })?),
         None => None,
     };
-    crate::metrics::serve(metrics, &node, &life).await?;
+    crate::metrics::serve(metrics, "ROOST_METRICS_LISTEN", &node, &life).await?;
     let local_path = socket(&root);
     let local = up::local::in_front(nothing_else(), node.clone(), life.clone());
     life.tasks.spawn(serve::unix(

@@ -8,12 +8,12 @@ pub mod local;
 
 use crate::{
     args::{Everywhere, Listening, Up},
-    cli::password,
+    cli::password_in,
     data_dir::DataDir,
     failure::Failure,
     lifecycle::Lifecycle,
     serve::{self, Answer},
-    settings::{Given, Settings},
+    settings::{self, Given, Settings},
 };
 use anyhow::Context;
 use face::Face;
@@ -48,6 +48,7 @@ pub fn read_settings(file: &Path, given: &Given) -> Result<Settings, Failure> {
 /// Runs until it is told to stop.
 pub async fn run(args: Up, everywhere: &Everywhere) -> Result<(), Failure> {
     crate::log::start(false);
+    settings::warn_of_unknown_variables();
     let data = DataDir::locate(everywhere.data.as_deref())?;
     let settings = read_settings(&data.settings(), &given(&args.listening))?;
     data.prepare()?;
@@ -60,11 +61,11 @@ pub async fn run(args: Up, everywhere: &Everywhere) -> Result<(), Failure> {
         .as_ref()
         .map(|(cert, key)| serve::tls_acceptor(cert, key))
         .transpose()?;
-    let listener = bind(settings.listen).await?;
+    let listener = bind(settings.listen, "--listen").await?;
     let listen = listener.local_addr().context("listener")?;
     // With TLS, panel and node speak to each other on a plain loopback listener of their own.
     let inner = match tls {
-        Some(_) => Some(bind(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0)).await?),
+        Some(_) => Some(bind(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0), "--listen").await?),
         None => None,
     };
     let inner_address = match &inner {
@@ -105,7 +106,11 @@ pub async fn run(args: Up, everywhere: &Everywhere) -> Result<(), Failure> {
     .await
     .map_err(|e| Failure::new(e.to_string()))?;
     let _ = late_node.set(node.router());
-    crate::metrics::serve(settings.metrics_listen, &node, &life).await?;
+    let metrics = format!(
+        "metrics_listen in {} (or ROOST_METRICS_LISTEN)",
+        data.settings().display()
+    );
+    crate::metrics::serve(settings.metrics_listen, &metrics, &node, &life).await?;
     let socket = bind_unix(&data.socket())?;
     let local = local::in_front(Arc::clone(&answer), node.clone(), life.clone());
     life.tasks
@@ -212,7 +217,7 @@ pub async fn first_admin(panel: &Panel, args: &Up) -> Result<Option<(String, Opt
     }
     let name = args.admin.clone().unwrap_or_else(|| "admin".to_owned());
     let (given, made) = match &args.admin_password_file {
-        Some(file) => (password(Some(file), "", false)?, None),
+        Some(file) => (password_in(file, "--admin-password-file")?, None),
         None => {
             let made = random_password()?;
             (made.clone(), Some(made))
@@ -259,7 +264,8 @@ async fn node_config(
         api: node_config::Api {
             host: settings.listen.ip().to_string(),
             port: settings.listen.port(),
-            ssl: node_config::Ssl::default(),
+            // TLS ends before the node, but no server may get at the key.
+            ssl: tls_files(settings),
             trusted_proxies: settings.trusted_proxies.iter().map(ToString::to_string).collect(),
         },
         system: node_config::System {
@@ -288,6 +294,22 @@ async fn node_config(
             consoles: settings.console_limits,
         },
     })
+}
+
+fn tls_files(settings: &Settings) -> node_config::Ssl {
+    let whole = |path: &Path| {
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        path.to_string_lossy().into_owned()
+    };
+    settings
+        .tls
+        .as_ref()
+        .map(|(cert, key)| node_config::Ssl {
+            enabled: false,
+            cert: whole(cert),
+            key: whole(key),
+        })
+        .unwrap_or_default()
 }
 
 /// Paths of the daemon's API go to the node (once it is there), everything else to the panel.
@@ -322,17 +344,17 @@ fn by_path(panel: axum::Router, node: Arc<OnceLock<axum::Router>>) -> Answer {
     })
 }
 
-/// Binds, or says what else to do.
-pub async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
+/// Binds, or says what else to do. `setting` is what names the address.
+pub async fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).await.map_err(|e| {
         let advice = match e.kind() {
-            std::io::ErrorKind::AddrInUse => "something listens there already: choose another with --listen",
+            std::io::ErrorKind::AddrInUse => "something listens there already: choose another",
             std::io::ErrorKind::PermissionDenied => {
-                "this user may not listen there: choose a port above 1023 with --listen"
+                "this user may not listen there: choose a port above 1023"
             }
-            _ => "choose another with --listen",
+            _ => "choose another",
         };
-        Failure::new(format!("can't listen on {address}: {e}; {advice}"))
+        Failure::new(format!("can't listen on {address}: {e}; {advice} with {setting}"))
     })
 }
 
@@ -358,4 +380,22 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
         ip => ip,
     };
     SocketAddr::new(ip, listen.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_address_that_is_taken_names_its_setting() {
+        let taken = bind("127.0.0.1:0".parse().unwrap(), "--listen").await.unwrap();
+        let address = taken.local_addr().unwrap();
+        let failure = bind(address, "api.port in /etc/x/config.yml").await.unwrap_err();
+        assert!(
+            failure
+                .message
+                .ends_with("choose another with api.port in /etc/x/config.yml"),
+            "{failure}"
+        );
+    }
 }

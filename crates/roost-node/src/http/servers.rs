@@ -5,7 +5,7 @@ use crate::{
     node::Node,
     server::{
         handle::{Request, ServerHandle, ServerView},
-        registry::RegistryError,
+        registry::{Installing, RegistryError},
     },
 };
 use axum::{
@@ -15,7 +15,8 @@ use axum::{
 };
 use http::StatusCode;
 use roost_wire::{
-    node_api::{CreateServer, RoostDetail, ServerDetail},
+    clock::rfc3339,
+    node_api::{CreateServer, DirectoryRequest, RoostDetail, ServerDetail},
     stats::Stats,
 };
 use std::{sync::Arc, time::Duration};
@@ -55,6 +56,7 @@ fn detail(node: &Node, server: &ServerHandle, stats: Option<Stats>) -> ServerDet
         .definition(server.uuid)
         .map(|definition| definition.raw_settings().clone())
         .unwrap_or_default();
+    let (uid, directory) = node.servers().whereabouts(server.uuid);
     ServerDetail {
         state: view.state,
         is_suspended: view.suspended,
@@ -66,6 +68,9 @@ fn detail(node: &Node, server: &ServerHandle, stats: Option<Stats>) -> ServerDet
         roost: Some(RoostDetail {
             installing: view.installing,
             pid: view.pid,
+            uid,
+            directory: directory.map(|dir| dir.to_string_lossy().into_owned()),
+            starts_again_at: view.starts_again_at.map(rfc3339),
             stream: Some(server.console.stream()),
             last_seq: server.console.next_seq().saturating_sub(1),
             not_enforced: view.not_enforced,
@@ -85,10 +90,11 @@ pub(super) async fn create(
         return Err(Failure(StatusCode::UNPROCESSABLE_ENTITY, text));
     }
     let (servers, uuid) = (node.servers(), form.uuid);
-    match servers
-        .create(uuid, form.skip_scripts, form.start_on_completion)
-        .await
-    {
+    let install = Installing {
+        skip_scripts: form.skip_scripts,
+        then_start: form.start_on_completion,
+    };
+    match servers.create(uuid, install, form.chown).await {
         Ok(_) => Ok(StatusCode::ACCEPTED),
         // A panel that did not hear the first answer asks again.
         Err(RegistryError::Exists) => Ok(StatusCode::ACCEPTED),
@@ -104,6 +110,24 @@ pub(super) async fn create(
             tracing::error!(server = %uuid, %error, "a server could not be made");
             Err(Failure::internal(error))
         }
+    }
+}
+
+/// `POST /api/servers/{uuid}/directory`: 204 if an operator's directory can be this server's, 422 with what can be done.
+pub(super) async fn directory(
+    State(node): State<Node>,
+    Named(server): Named,
+    Body(form): Body<DirectoryRequest>,
+) -> Result<StatusCode, Failure> {
+    let servers = node.servers();
+    let definition = servers
+        .definition(server.uuid)
+        .ok_or_else(Failure::unknown_server)?;
+    let dir = std::path::Path::new(&form.dir);
+    match servers.check_directory(&definition, dir, form.chown).await {
+        Ok(()) => Ok(StatusCode::NO_CONTENT),
+        Err(RegistryError::Directory(sentence)) => Err(Failure(StatusCode::UNPROCESSABLE_ENTITY, sentence)),
+        Err(error) => Err(Failure::internal(error)),
     }
 }
 

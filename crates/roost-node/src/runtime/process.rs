@@ -4,7 +4,7 @@
 //! When a server starts, and what its output means, is not decided here.
 
 mod claims;
-mod directory;
+pub(crate) mod directory;
 mod leftovers;
 mod limits;
 mod users;
@@ -108,18 +108,34 @@ impl Processes {
         self.users.as_ref().map(|users| users.of(server)).transpose()
     }
 
-    /// Whether the server's user can work in an operator's directory; the error holds the line that mends it. A server
-    /// without a user yet gets the directory's owner, where that is one of ours and free: so the line mends it, although
-    /// each attempt to make a server is a new one.
-    pub fn check_directory(&self, server: Uuid, dir: &Path) -> Result<(), StartError> {
+    /// The user who is to work in an operator's directory. A server without one yet gets the directory's owner, where
+    /// that is one of ours and free, else the one that an earlier attempt was told of: so what the operator did helps,
+    /// although each attempt to make a server is a new one.
+    pub(crate) fn user_for(&self, server: Uuid, dir: &Path) -> Result<u32, StartError> {
         let owner = dir.metadata().ok().map(|meta| meta.uid());
-        let user = self
-            .users
+        let real = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
+        match &self.users {
+            Some(users) => users
+                .of_with(server, owner, &real)
+                .map_err(|e| StartError(format!("The server has no user: {e}."))),
+            None => Ok(rustix::process::geteuid().as_raw()),
+        }
+    }
+
+    /// The user that a server was given, or the node's own where servers have none of their own.
+    pub(crate) fn known_user(&self, server: Uuid) -> Option<u32> {
+        match &self.users {
+            Some(users) => users.peek(server),
+            None => Some(rustix::process::geteuid().as_raw()),
+        }
+    }
+
+    /// A server that was to have this directory was not made.
+    pub(crate) fn set_aside(&self, server: Uuid, dir: &Path) -> io::Result<()> {
+        let real = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
+        self.users
             .as_ref()
-            .map(|users| users.of_or(server, owner))
-            .transpose()
-            .map_err(|e| StartError(format!("The server has no user: {e}.")))?;
-        directory::check(dir, user.unwrap_or_else(|| rustix::process::geteuid().as_raw()))
+            .map_or(Ok(()), |users| users.set_aside(server, &real))
     }
 
     /// Starts the program.
@@ -134,9 +150,9 @@ impl Processes {
         let user = self
             .user(launch.uuid)
             .map_err(|e| StartError(format!("The server has no user: {e}.")))?;
-        if launch.roost.dir.is_some() {
-            self.check_directory(launch.uuid, &launch.dir)?;
-        } else if let Some(uid) = user {
+        if launch.roost.dir.is_none()
+            && let Some(uid) = user
+        {
             std::os::unix::fs::chown(&launch.dir, Some(uid), Some(uid)).map_err(|e| {
                 StartError(format!(
                     "{} can't be given to user {uid}: {e}.",

@@ -103,9 +103,9 @@ pub(super) enum Origin {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Installing {
     /// Run no installer.
-    pub(super) skip_scripts: bool,
+    pub skip_scripts: bool,
     /// Start it afterwards.
-    pub(super) then_start: bool,
+    pub then_start: bool,
 }
 
 pub(super) struct Actor {
@@ -154,6 +154,7 @@ pub(super) fn start(
     let uuid = beginning.definition.uuid;
     let definition = Arc::new(beginning.definition);
     console.set_encoding(definition.roost().encoding);
+    context.directories.keep(&definition, &context.layout);
     let (mailbox, requests) = mpsc::channel(MAILBOX);
     let (reporter, reports) = mpsc::unbounded_channel();
     let (view, view_reader) = watch::channel(ServerView {
@@ -287,6 +288,9 @@ impl Actor {
         let was_suspended = self.definition.settings.suspended;
         let is_suspended = definition.settings.suspended;
         self.definition = Arc::new(definition);
+        self.context
+            .directories
+            .keep(&self.definition, &self.context.layout);
         self.defined.send_replace(Arc::clone(&self.definition));
         self.console.set_encoding(self.definition.roost().encoding);
         self.context
@@ -375,11 +379,13 @@ impl Actor {
         let phase = &self.power.phase;
         let state = phase.wire();
         let installing = matches!(phase, roost_power::Phase::Installing { .. });
+        let starts_again_at = self.timers.starts_again_at();
         self.view.send_if_modified(|view| {
             let before = view.clone();
             view.state = state;
             view.stats.state = state;
             view.installing = installing;
+            view.starts_again_at = starts_again_at;
             *view != before
         });
     }

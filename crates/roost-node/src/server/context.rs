@@ -1,6 +1,6 @@
 //! What all servers of a node share. Handed to every actor; holds no server itself.
 
-use super::runtimes::Runtimes;
+use super::{directories::Directories, runtimes::Runtimes};
 use crate::{activity::Recorder, node::Layout, pump::Pumps, remote::Panel, socket::Shards};
 use roost_wire::{clock::Clock, node_config::NodeConfig};
 use std::sync::{Arc, atomic::AtomicBool};
@@ -28,6 +28,8 @@ pub struct Context {
     pub shards: Shards,
     /// The audit.
     pub recorder: Recorder,
+    /// Where servers may be.
+    pub directories: Directories,
     /// What runs programs.
     pub runtimes: Runtimes,
     /// A permit for each server that may be coming up at once after the node's start.

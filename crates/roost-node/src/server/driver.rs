@@ -47,7 +47,10 @@ impl Actor {
             Effect::ArmDoneReminder { run } => self.timers.arm_done(now, run),
             Effect::AwaitTurn => self.await_turn(),
             Effect::Keep { exit, asked } => self.keep_end(&exit, asked),
-            Effect::StartAgainAfter { ms } => self.timers.arm_start_again(now, ms),
+            Effect::StartAgainAfter { ms } => {
+                let time = self.context.clock.now();
+                self.timers.arm_start_again(now, time, ms);
+            }
             Effect::DisarmTimers => self.timers.disarm(),
             Effect::Kill { run } => self.kill(run),
             Effect::Install => self.install(),

@@ -6,7 +6,7 @@
 use super::actor::Installing;
 use roost_console::Console;
 use roost_wire::{
-    encoding::Encoding, node_api::LastEnd, power::PowerAction, power::PowerState, stats::Stats,
+    clock::Millis, encoding::Encoding, node_api::LastEnd, power::PowerAction, power::PowerState, stats::Stats,
 };
 use std::{net::IpAddr, sync::Arc};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -40,6 +40,8 @@ pub struct ServerView {
     pub pid: Option<u32>,
     /// Limits that are set but not enforced, each a sentence.
     pub not_enforced: Vec<String>,
+    /// When it is started again after a crash (milliseconds since the epoch).
+    pub starts_again_at: Option<Millis>,
     /// How the last run ended.
     pub last_end: Option<Arc<LastEnd>>,
 }

@@ -4,18 +4,20 @@
 
 mod boot;
 
+pub use super::actor::Installing;
 use super::{
-    actor::{self, Beginning, Installing, Origin, Started},
+    actor::{self, Beginning, Origin, Started},
     context::Context,
     definition::Definition,
     handle::{Reply, Request, ServerHandle},
     saved::save_definition,
 };
-use crate::remote::PanelError;
+use crate::{remote::PanelError, runtime::StartError};
 use roost_console::Limits;
 use std::{
     collections::HashMap,
     io,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -113,17 +115,9 @@ impl Registry {
         all
     }
 
-    /// Makes a server of which only the name is known; the panel says the rest. One that is there stays as it is.
-    pub async fn create(
-        &self,
-        uuid: Uuid,
-        skip_scripts: bool,
-        then_start: bool,
-    ) -> Result<(), RegistryError> {
-        let install = Installing {
-            skip_scripts,
-            then_start,
-        };
+    /// Makes a server of which only the name is known; the panel says the rest. One that is there stays as it is. With
+    /// `give_dir` the operator's directory becomes the server's user's.
+    pub async fn create(&self, uuid: Uuid, install: Installing, give_dir: bool) -> Result<(), RegistryError> {
         let place = loop {
             match Place::take(self, uuid) {
                 Ok(place) => break place,
@@ -132,21 +126,45 @@ impl Registry {
             }
         };
         let definition = self.context.panel.server(uuid).await?;
-        if let Some(dir) = &definition.roost().dir {
-            let checked = self
-                .context
-                .runtimes
-                .check_new_directory(uuid, std::path::Path::new(dir));
-            checked.map_err(|e| RegistryError::Directory(e.0))?;
-        }
-        save_definition(&self.context.layout, &definition)?;
-        let beginning = Beginning {
-            definition,
-            saved: roost_power::Saved::default(),
-            last_end: None,
-            origin: Origin::Created(install),
+        let context = Arc::clone(&self.context);
+        let made = async {
+            if let Some(dir) = &definition.roost().dir {
+                self.check_directory(&definition, Path::new(dir), give_dir)
+                    .await?;
+            }
+            context.runtimes.assign_user(&definition);
+            save_definition(&context.layout, &definition)?;
+            let beginning = Beginning {
+                definition: definition.clone(),
+                saved: roost_power::Saved::default(),
+                last_end: None,
+                origin: Origin::Created(install),
+            };
+            place.fill(beginning).await
         };
-        place.fill(beginning).await
+        made.await.inspect_err(|_| context.runtimes.give_up(&definition))
+    }
+
+    /// Whether an operator's directory can be a server's, and its user can work there; with `give` that is seen to.
+    pub async fn check_directory(
+        &self,
+        definition: &Definition,
+        dir: &Path,
+        give: bool,
+    ) -> Result<(), RegistryError> {
+        let refused = |e: StartError| RegistryError::Directory(e.0);
+        let context = &self.context;
+        context.directories.check(definition.uuid, dir).map_err(refused)?;
+        let prepared = context.runtimes.prepare_directory(definition, dir, give).await;
+        prepared.map_err(refused)
+    }
+
+    /// The user id that a server runs as, and its directory, where they are known.
+    pub fn whereabouts(&self, uuid: Uuid) -> (Option<u32>, Option<PathBuf>) {
+        let uid = self
+            .definition(uuid)
+            .and_then(|definition| self.context.runtimes.user_id(&definition));
+        (uid, self.context.directories.of(uuid))
     }
 
     fn is_busy(&self, uuid: Uuid) -> bool {

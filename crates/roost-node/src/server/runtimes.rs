@@ -9,7 +9,7 @@ use crate::runtime::{
     cgroup::{self, Groups},
     docker::{DockerRules, Ended, Engine, EngineError, Keepers, Notice, Sampler, StreamEnd, Takes},
     measure::TreeMeter,
-    process::Processes,
+    process::{Processes, directory},
 };
 use roost_power::Exit;
 use roost_wire::{
@@ -194,16 +194,65 @@ impl Runtimes {
         }
     }
 
-    /// Whether a new server's user can work in an operator's directory. If not, the server has no user afterwards: it
-    /// is not made.
-    pub(crate) fn check_new_directory(&self, server: Uuid, dir: &Path) -> Result<(), StartError> {
-        let checked = self.processes.check_directory(server, dir);
-        if checked.is_err()
-            && let Err(error) = self.processes.forget(server)
+    /// Makes sure that the server's user can work in an operator's directory, or says what the operator can do. With
+    /// `give` the directory and all in it becomes that user's.
+    pub(crate) async fn prepare_directory(
+        &self,
+        definition: &Definition,
+        dir: &Path,
+        give: bool,
+    ) -> Result<(), StartError> {
+        let (processes, dir, server) = (self.processes.clone(), dir.to_owned(), definition.uuid);
+        let set = self.set_user(definition).map(str::to_owned);
+        tokio::task::spawn_blocking(move || {
+            let owner = match set.as_deref() {
+                // A name of the image's: what number that is only the image knows.
+                Some(set) => numbers(set),
+                None => {
+                    let uid = processes.user_for(server, &dir)?;
+                    Some((uid, uid))
+                }
+            };
+            owner.map_or(Ok(()), |owner| directory::prepare(&dir, owner, give))
+        })
+        .await
+        .map_err(|_| StartError("The look at its directory was broken off.".to_owned()))?
+    }
+
+    /// The user that the node's settings name for all containers.
+    fn set_user(&self, definition: &Definition) -> Option<&str> {
+        let is_set = definition.runtime() == Runtime::Docker && !self.docker.user.is_empty();
+        is_set.then_some(self.docker.user.as_str())
+    }
+
+    /// Gives a server its user, where it has none yet, so that it is known before the first start.
+    pub(crate) fn assign_user(&self, definition: &Definition) {
+        if self.set_user(definition).is_none()
+            && let Err(error) = self.processes.user(definition.uuid)
         {
+            tracing::warn!(server = %definition.uuid, %error, "a new server has no user yet");
+        }
+    }
+
+    /// The user id that a server runs as, where that is known.
+    pub(crate) fn user_id(&self, definition: &Definition) -> Option<u32> {
+        match self.set_user(definition) {
+            Some(set) => numbers(set).map(|(uid, _)| uid),
+            None if definition.runtime() == Runtime::Docker && !rustix::process::geteuid().is_root() => None,
+            None => self.processes.known_user(definition.uuid),
+        }
+    }
+
+    /// A server was not made. If it was to have a directory, its user waits for the next attempt.
+    pub(crate) fn give_up(&self, definition: &Definition) {
+        let server = definition.uuid;
+        let given_up = match &definition.roost().dir {
+            Some(dir) => self.processes.set_aside(server, Path::new(dir)),
+            None => self.processes.forget(server),
+        };
+        if let Err(error) = given_up {
             tracing::warn!(%server, %error, "the user of a server that was not made could not be freed");
         }
-        checked
     }
 
     /// Makes the program. Cancelled by `called_off` where that can be done cleanly.

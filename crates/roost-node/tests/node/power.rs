@@ -43,6 +43,10 @@ pub async fn a_crash_is_told_and_followed_by_one_start() {
     let crash = json!({"commands": ["crash"]});
     house.send("POST", &path(uuid, "/commands"), crash.clone()).await;
     house.until_text(uuid, "exit code 3").await;
+    until("the time of the next start", async || {
+        house.get(&path(uuid, "")).await["roost"]["starts_again_at"].is_string()
+    })
+    .await;
     let ups = async || {
         house
             .texts(uuid)
@@ -53,6 +57,7 @@ pub async fn a_crash_is_told_and_followed_by_one_start() {
     };
     until("the second start", async || ups().await == 2).await;
     house.until_state(uuid, "running").await;
+    assert!(house.get(&path(uuid, "")).await["roost"]["starts_again_at"].is_null());
     house.send("POST", &path(uuid, "/commands"), crash).await;
     house.until_text(uuid, "within the last 60 seconds").await;
     house.until_state(uuid, "offline").await;

@@ -16,7 +16,7 @@ use crate::{node_client::NodeError, panel::App, store::ServerRow};
 use roost_wire::{
     admin_api::{Erased, ServerPatch},
     id::ServerRef,
-    node_api::CreateServer,
+    node_api::{CreateServer, DirectoryRequest},
 };
 
 /// A server, and what its administrator should know beside.
@@ -52,6 +52,9 @@ pub async fn change(app: &App, actor: &Actor, server: &ServerRow, patch: &Server
         changed.node = Some(node.uuid);
         changed.node_row = Some(node);
     }
+    if moved_in.is_none() {
+        check_directory(app, &changed, patch).await?;
+    }
     let mut tx = app.store.begin().await?;
     if !tx.update_server(&changed).await? {
         return Err(gone(server));
@@ -77,6 +80,7 @@ pub async fn change(app: &App, actor: &Actor, server: &ServerRow, patch: &Server
                 uuid: changed.uuid,
                 start_on_completion: false,
                 skip_scripts: true,
+                chown: patch.chown == Some(true),
             };
             app.node_client
                 .create(&target, &request)
@@ -97,6 +101,28 @@ pub async fn change(app: &App, actor: &Actor, server: &ServerRow, patch: &Server
     }
     let server = reload(app, &changed).await?;
     Ok(Changed { server, warnings })
+}
+
+/// Whether the server's node takes the directory that it is to have from now on. One that can't be asked looks at it
+/// before the next start, but gives nothing away then.
+async fn check_directory(app: &App, server: &ServerRow, patch: &ServerPatch) -> Result<()> {
+    let Some(dir) = patch.dir.clone().filter(|dir| !dir.is_empty()) else {
+        return Ok(());
+    };
+    let chown = patch.chown == Some(true);
+    let asked = match live::target_of(app, server) {
+        Ok(target) => {
+            let request = DirectoryRequest { dir, chown };
+            app.node_client.directory(&target, server.uuid, &request).await
+        }
+        Err(why) if chown => return Err(ServiceError::Node(why)),
+        Err(_) => return Ok(()),
+    };
+    match asked {
+        Err(NodeError::Declined { .. }) | Ok(()) => asked.map_err(|e| from_node(server, &e)),
+        Err(error) if chown => Err(from_node(server, &error)),
+        Err(_) => Ok(()),
+    }
 }
 
 /// The names of what a change names; values may be secrets.

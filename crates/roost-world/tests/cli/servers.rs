@@ -200,6 +200,8 @@ fn directories_of_the_operator_are_never_touched() -> Told {
     let dir = roost.folder().join("mine");
     std::fs::create_dir(&dir)?;
     std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o700))?;
+    // One that is empty would be given to the server's user.
+    std::fs::write(dir.join("world"), "precious")?;
     let path = dir.to_string_lossy().into_owned();
     let create = [
         "server",
@@ -216,6 +218,8 @@ fn directories_of_the_operator_are_never_touched() -> Told {
             exit == 6 && error.contains("chown") && error.contains(&path),
             "{exit}: {error}"
         );
+        let again = code(&roost, &create)?.1;
+        ensure!(again == error, "each attempt is told another line: {again}");
         // The line that is shown mends it, also when another server was made meanwhile.
         let line = error.split_once(": chown").context("no line")?.1;
         let line = format!("chown{}", line.trim_end());
@@ -231,5 +235,84 @@ fn directories_of_the_operator_are_never_touched() -> Told {
     roost.json(&["server", "delete", "mine", "--yes"])?;
     let after = std::fs::metadata(&dir)?;
     assert_eq!((before.uid(), before.mode()), (after.uid(), after.mode()));
+    Ok(())
+}
+
+#[test]
+fn directories_that_no_server_gets_are_refused_by_name() -> Told {
+    let roost = Roost::start()?;
+    let data = roost.data().to_string_lossy().into_owned();
+    let game = roost.folder().join("game");
+    std::fs::create_dir(&game)?;
+    let path = game.to_string_lossy().into_owned();
+    roost.json(&["server", "create", "first", "--command", "cat", "--dir", &path])?;
+    let create = |dir: &str| {
+        code(
+            &roost,
+            &["server", "create", "second", "--command", "cat", "--dir", dir],
+        )
+    };
+    let set = |dir: &str| code(&roost, &["server", "set", "lobby", "--dir", dir]);
+    roost.json(&["server", "create", "lobby", "--command", "cat"])?;
+    let keys = format!("{data}/keys");
+    for (dir, reason) in [
+        (keys.as_str(), "Roost's own"),
+        (data.as_str(), "Roost's own"),
+        ("/etc", "belongs to the system"),
+        (path.as_str(), "used by server first"),
+    ] {
+        for (exit, error) in [create(dir)?, set(dir)?] {
+            ensure!(
+                exit == 6 && error.contains(reason) && !error.contains("chown"),
+                "{dir}: {exit}: {error}"
+            );
+        }
+    }
+    assert_eq!(
+        roost.json(&["server", "show", "lobby"])?["dir"],
+        serde_json::Value::Null
+    );
+    if rustix::process::geteuid().is_root() {
+        // The empty one was given to the server's user; one that holds something is, if that is said.
+        let shown = roost.json(&["server", "show", "first"])?;
+        assert_eq!(shown["uid"], std::fs::metadata(&game)?.uid());
+        let full = roost.folder().join("full");
+        std::fs::create_dir(&full)?;
+        std::fs::write(full.join("world"), "x")?;
+        let full = full.to_string_lossy().into_owned();
+        let made = roost.json(&[
+            "server",
+            "create",
+            "third",
+            "--command",
+            "cat",
+            "--dir",
+            &full,
+            "--chown",
+        ])?;
+        assert_eq!(made["uid"], std::fs::metadata(format!("{full}/world"))?.uid());
+    }
+    Ok(())
+}
+
+#[test]
+fn a_server_that_does_not_come_up_is_an_error() -> Told {
+    let roost = Roost::start()?;
+    let words = [
+        "server",
+        "create",
+        "none",
+        "--command",
+        "/no/such/program",
+        "--restart",
+        "never",
+        "--start",
+    ];
+    let (exit, error) = code(&roost, &words)?;
+    ensure!(exit == 1 && error.contains("/no/such/program"), "{exit}: {error}");
+    let (exit, error) = code(&roost, &["server", "start", "none"])?;
+    ensure!(exit == 1 && error.contains("/no/such/program"), "{exit}: {error}");
+    let (exit, error) = code(&roost, &["audit", "list", "--server", "nosuch"])?;
+    ensure!(exit == 4 && error.contains("nosuch"), "{exit}: {error}");
     Ok(())
 }

@@ -36,8 +36,11 @@ pub async fn run(verb: Verb, cx: &Context) -> Result<(), Failure> {
                         server.warnings.push(warning);
                     }
                 }
+                if let Some(failure) = not_up(&server) {
+                    return Err(failure);
+                }
             }
-            cx.out.value(&server, |s| created(s, start))
+            cx.out.value(&server, created)
         }
         Verb::Set { server, options } => {
             let patch = server_options::settings(options)?;
@@ -155,14 +158,14 @@ async fn list(cx: &Context) -> Result<(), Failure> {
         &servers,
         &["server", "state", "owner", "node", "runs", "name"],
         |s| {
-            let state = s.state.map_or("unknown", PowerState::as_str);
+            let state = server_view::state(s.state, s.starts_again_at.as_deref());
             let runs = s.image.clone().unwrap_or_else(|| command(s));
             vec![
                 s.identifier.clone(),
                 if s.suspended {
                     "suspended".to_owned()
                 } else {
-                    state.to_owned()
+                    state
                 },
                 s.owner.clone(),
                 or_dash(s.node.as_deref()),
@@ -184,14 +187,28 @@ pub(super) fn admin(server: &str, rest: &str) -> String {
     format!("/api/admin/servers/{}{rest}", segment(server))
 }
 
-fn created(s: &Server, started: bool) -> String {
+/// Why a new server that was to be started is not up.
+fn not_up(s: &Server) -> Option<Failure> {
+    if s.state.is_some_and(|state| state != PowerState::Offline) {
+        return None;
+    }
+    let id = &s.identifier;
+    let state = server_view::state(s.state, s.starts_again_at.as_deref());
+    let why = s.last_exit.as_ref().map(|e| format!(" {e}")).unwrap_or_default();
+    Some(Failure::new(with_warnings(
+        format!(
+            "server {id} was made ({}), but it is not up: its state is {state}.{why} Its console says more: roost server logs \
+             {id}. Once that is mended: roost server start {id}",
+            s.uuid
+        ),
+        s,
+    )))
+}
+
+fn created(s: &Server) -> String {
     let id = &s.identifier;
     let next = match s.state {
         Some(state) if state != PowerState::Offline => format!("Watch it: roost attach {id}"),
-        _ if started => {
-            let why = s.last_exit.as_ref().map(|e| format!(" {e}")).unwrap_or_default();
-            format!("It is not up any more.{why} Its console says more: roost server logs {id}")
-        }
         _ => format!("Start it: roost server start {id}"),
     };
     with_warnings(format!("Server {id} is there ({}). {next}", s.uuid), s)
@@ -234,7 +251,7 @@ fn show(s: &Server) -> String {
                 "suspended".to_owned()
             } else {
                 match (s.state, &s.node) {
-                    (Some(state), _) => state.to_string(),
+                    (Some(_), _) => server_view::state(s.state, s.starts_again_at.as_deref()),
                     (None, Some(_)) => "unknown: its node does not answer".to_owned(),
                     (None, None) => "unknown: it has no node".to_owned(),
                 }
@@ -245,7 +262,8 @@ fn show(s: &Server) -> String {
         ("command", or_dash(Some(&command(s)))),
         ("image", or_dash(s.image.as_deref())),
         ("startup", or_dash(s.startup.as_deref())),
-        ("directory", or_dash(s.dir.as_deref())),
+        ("directory", or_dash(s.directory.as_deref().or(s.dir.as_deref()))),
+        ("uid", or_dash(s.uid.map(|uid| uid.to_string()).as_deref())),
         ("ports", or_dash(Some(&ports.join(", ")))),
         ("memory", none_or(s.memory, "MiB")),
         ("cpu", none_or(s.cpu, "% of one core")),
@@ -255,7 +273,7 @@ fn show(s: &Server) -> String {
         ("kill timer", format!("{} s", s.stop_timeout)),
         ("restart", s.restart.as_str().to_owned()),
         ("encoding", s.encoding.to_string()),
-        ("since", local_time(&s.created_at)),
+        ("created", local_time(&s.created_at)),
     ];
     if let Some(stats) = &s.stats {
         rows.push((
@@ -312,13 +330,44 @@ mod tests {
     #[test]
     fn a_server_that_was_started_and_fell_over_is_not_told_to_be_started() {
         let fell = server("offline", Some("The server has ended: exit code 1."));
-        let text = created(&fell, true);
+        let failure = not_up(&fell).unwrap();
+        let text = &failure.message;
         assert!(
-            text.contains("exit code 1") && text.contains("roost server logs lobby"),
+            text.contains("exit code 1")
+                && text.contains("roost server logs lobby")
+                && text.contains("offline"),
             "{text}"
         );
-        assert!(created(&fell, false).contains("roost server start lobby"));
-        assert!(created(&server("running", None), true).contains("roost attach lobby"));
+        assert_eq!(failure.code, 1);
+        assert!(not_up(&server("running", None)).is_none());
+        assert!(not_up(&server("starting", None)).is_none());
+        assert!(created(&fell).contains("roost server start lobby"));
+        assert!(created(&server("running", None)).contains("roost attach lobby"));
+    }
+
+    #[test]
+    fn a_server_is_shown_with_its_place_its_user_and_its_next_start() {
+        let mut made = server("offline", None);
+        made.directory = Some("/var/lib/roost/servers/x".to_owned());
+        made.uid = Some(700_003);
+        made.starts_again_at = Some("2026-11-24T13:42:19Z".to_owned());
+        let text = show(&made);
+        for row in [
+            "directory  /var/lib/roost/servers/x",
+            "uid        700003",
+            "created    2026-11-2",
+            "state      offline, starts again at 2026-11-2",
+        ] {
+            assert!(text.contains(row), "{row} is not in:\n{text}");
+        }
+        made.starts_again_at = None;
+        made.directory = None;
+        made.dir = Some("/srv/x".to_owned());
+        let text = show(&made);
+        assert!(
+            text.contains("directory  /srv/x") && text.contains("state      offline\n"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -36,6 +36,7 @@ pub fn settings(options: ServerOptions) -> Result<ServerSettings, Failure> {
         owner: options.owner,
         node: options.node,
         dir,
+        chown: options.chown.then_some(true),
         ports,
         memory: options.memory,
         cpu: options.cpu,

@@ -1,7 +1,11 @@
 //! What the command line knows of a server: administrators see all of it, others what the panel shows of their own.
 
 use super::{Context, server::admin};
-use crate::{client::segment, failure::Failure, output::or_dash};
+use crate::{
+    client::segment,
+    failure::Failure,
+    output::{local_time, or_dash},
+};
 use roost_wire::{
     admin_api::Server,
     power::{PowerAction, PowerState},
@@ -12,6 +16,17 @@ use std::time::Duration;
 
 /// How long a server may take to stop, where its own timer is not shown: the default, and a bit.
 const STOP_TIMEOUT: u64 = 600;
+
+/// A state for people, with the time at which a crashed server is started again.
+pub fn state(state: Option<PowerState>, starts_again_at: Option<&str>) -> String {
+    let word = state.map_or("unknown", PowerState::as_str);
+    match starts_again_at {
+        Some(at) if state == Some(PowerState::Offline) => {
+            format!("{word}, starts again at {}", local_time(at))
+        }
+        _ => word.to_owned(),
+    }
+}
 
 /// What power actions need to know.
 #[derive(Debug)]

@@ -25,6 +25,7 @@ impl Actor {
         if let Err(error) = self.context.runtimes.forget(&self.placed, self.uuid).await {
             failures.push(error.to_string());
         }
+        self.context.directories.forget(self.uuid);
         let _ = self.context.pumps.remove(self.uuid).await;
         let (layout, uuid) = (self.context.layout.clone(), self.uuid);
         let removed = tokio::task::spawn_blocking(move || remove_dirs(&layout, uuid, keeps_dir)).await;

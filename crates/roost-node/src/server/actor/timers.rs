@@ -1,6 +1,7 @@
 //! The deadlines of one server, and what they turn into.
 
 use roost_power::{DONE_OVERDUE_SECS, Input, KILL_WARNING_SECS};
+use roost_wire::clock::Millis;
 use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -11,7 +12,8 @@ pub(in crate::server) struct Timers {
     kill_warning: Option<(Instant, Uuid)>,
     kill: Option<(Instant, Uuid)>,
     done_overdue: Option<(Instant, Uuid)>,
-    start_again: Option<Instant>,
+    /// When, and what time of day that is.
+    start_again: Option<(Instant, Millis)>,
 }
 
 impl Timers {
@@ -25,8 +27,15 @@ impl Timers {
         self.done_overdue = Some((now + Duration::from_secs(DONE_OVERDUE_SECS), run));
     }
 
-    pub(in crate::server) fn arm_start_again(&mut self, now: Instant, ms: u64) {
-        self.start_again = Some(now + Duration::from_millis(ms));
+    /// `time` is the time of day at `now`.
+    pub(in crate::server) fn arm_start_again(&mut self, now: Instant, time: Millis, ms: u64) {
+        let at = time.saturating_add(i64::try_from(ms).unwrap_or(i64::MAX));
+        self.start_again = Some((now + Duration::from_millis(ms), at));
+    }
+
+    /// The time of day at which the server is started again.
+    pub(in crate::server) fn starts_again_at(&self) -> Option<Millis> {
+        self.start_again.map(|(_, at)| at)
     }
 
     pub(in crate::server) fn disarm(&mut self) {
@@ -47,7 +56,7 @@ impl Timers {
             self.kill_warning.map(|(at, _)| at),
             self.kill.map(|(at, _)| at),
             self.done_overdue.map(|(at, _)| at),
-            self.start_again,
+            self.start_again.map(|(at, _)| at),
         ]
         .into_iter()
         .flatten()
@@ -72,7 +81,7 @@ impl Timers {
         if let Some(run) = take(&mut self.done_overdue) {
             return Some(Input::DoneOverdue { run });
         }
-        if self.start_again.is_some_and(|at| at <= now) {
+        if self.start_again.is_some_and(|(at, _)| at <= now) {
             self.start_again = None;
             return Some(Input::StartAgain);
         }
@@ -101,5 +110,24 @@ mod tests {
             Some(Input::KillDue { run })
         );
         assert_eq!(timers.next(), None);
+    }
+
+    #[test]
+    fn when_it_is_started_again_is_told_until_then() {
+        let start = Instant::now();
+        let mut timers = Timers::default();
+        assert_eq!(timers.starts_again_at(), None);
+        timers.arm_start_again(start, 5_000, 4_000);
+        assert_eq!(timers.starts_again_at(), Some(9_000));
+        assert_eq!(timers.next(), Some(start + Duration::from_secs(4)));
+        assert_eq!(timers.due(start + Duration::from_millis(3_999)), None);
+        assert_eq!(
+            timers.due(start + Duration::from_secs(4)),
+            Some(Input::StartAgain)
+        );
+        assert_eq!((timers.starts_again_at(), timers.next()), (None, None));
+        timers.arm_start_again(start, 5_000, 4_000);
+        timers.disarm();
+        assert_eq!(timers.starts_again_at(), None);
     }
 }

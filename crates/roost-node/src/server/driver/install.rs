@@ -80,7 +80,7 @@ async fn run_installer(
     }
     let sentence = |StartError(text): StartError| text.trim_end_matches('.').to_owned();
     let launch = launch_of(context, definition, Uuid::nil()).map_err(sentence)?;
-    prepare_dirs(definition, &launch).map_err(sentence)?;
+    prepare_dirs(context, definition, &launch).map_err(sentence)?;
     let (pumps, uuid) = (context.pumps.clone(), definition.uuid);
     let say = |source, text| pumps.notice(uuid, source, text);
     let takes = |chunk| pumps.installer_output(uuid, chunk);

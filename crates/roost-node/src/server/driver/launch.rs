@@ -140,7 +140,18 @@ async fn make(
         ));
     }
     let launch = launch_of(context, definition, run)?;
-    prepare_dirs(definition, &launch)?;
+    prepare_dirs(context, definition, &launch)?;
+    if let Some(dir) = &launch.roost.dir
+        && definition.runtime() == Runtime::Process
+    {
+        let dir = Path::new(dir);
+        let prepared = context.runtimes.prepare_directory(definition, dir, false).await;
+        // Nobody is told to take another server's directory away.
+        if prepared.is_err() {
+            context.directories.check_others(definition.uuid, dir)?;
+        }
+        prepared?;
+    }
     let (pumps, uuid) = (context.pumps.clone(), definition.uuid);
     let say = move |source, text| pumps.notice(uuid, source, text);
     context.runtimes.start(launch, &say, called_off).await
@@ -165,8 +176,13 @@ pub(super) fn launch_of(context: &Context, definition: &Definition, run: Uuid) -
     })
 }
 
-/// The server's directory, 0700 if it is made here, and the keeper's. Owners are given by the runtime.
-pub(super) fn prepare_dirs(definition: &Definition, launch: &Launch) -> Result<(), StartError> {
+/// The server's directory, 0700 if it is made here, and the keeper's. Owners are given by the runtime. An operator's
+/// directory may have become one that no server gets since it was given: a link, say.
+pub(super) fn prepare_dirs(
+    context: &Context,
+    definition: &Definition,
+    launch: &Launch,
+) -> Result<(), StartError> {
     let cant =
         |dir: &Path, e: io::Error| StartError(format!("Its directory {} can't be used: {e}.", dir.display()));
     if !launch.dir.is_dir() {
@@ -181,6 +197,9 @@ pub(super) fn prepare_dirs(definition: &Definition, launch: &Launch) -> Result<(
             .create(&launch.dir)
             .and_then(|()| fs::set_permissions(&launch.dir, fs::Permissions::from_mode(0o700)))
             .map_err(|e| cant(&launch.dir, e))?;
+    }
+    if definition.roost().dir.is_some() {
+        context.directories.check_reserved(&launch.dir)?;
     }
     make_private(&launch.keeper_dir).map_err(|e| cant(&launch.keeper_dir, e))
 }

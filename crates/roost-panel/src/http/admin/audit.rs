@@ -66,6 +66,7 @@ pub(super) async fn list(
         return Err(ApiError::new(422, format!("lines: 1 to {LINES_MAX}.")));
     }
     let filter = filter(&app, &wanted).await?;
+    known(&app, &wanted, &filter).await?;
     // Who follows wants what comes next; everybody else wants what was last.
     let newest_first = filter.after.is_none();
     let mut rows: Vec<AuditRow> = app
@@ -79,6 +80,40 @@ pub(super) async fn list(
         rows.reverse();
     }
     Ok(Json(rows))
+}
+
+/// 404 for a server or a user that is not there, and that no row names either.
+async fn known(app: &App, wanted: &Wanted, filter: &AuditFilter) -> ApiResult<()> {
+    if filter.after.is_some() {
+        // Who follows was told at the beginning.
+        return Ok(());
+    }
+    let is_uuid = |name: &String| Uuid::try_parse(name).is_ok();
+    let server = wanted
+        .server
+        .as_ref()
+        .filter(|name| filter.server_name.is_some() || is_uuid(name));
+    let user = wanted.user.as_ref().filter(|_| filter.user_name.is_some());
+    let of_server = AuditFilter {
+        server: filter.server,
+        server_name: filter.server_name.clone(),
+        ..AuditFilter::default()
+    };
+    let of_user = AuditFilter {
+        user_name: filter.user_name.clone(),
+        ..AuditFilter::default()
+    };
+    for (kind, name, rows) in [("server", server, of_server), ("user", user, of_user)] {
+        if let Some(name) = name
+            && app.store.audit(&rows, true, 0, 1).await?.is_empty()
+        {
+            let text = format!(
+                "There is no {kind} `{name}`, and no row of the audit names one. `roost {kind} list` shows them."
+            );
+            return Err(ApiError::new(404, text));
+        }
+    }
+    Ok(())
 }
 
 async fn filter(app: &App, wanted: &Wanted) -> ApiResult<AuditFilter> {

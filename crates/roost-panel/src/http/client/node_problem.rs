@@ -22,13 +22,34 @@ pub fn problem<P>(allowed: &Allowed<P>, error: &NodeError) -> ApiError {
     let (status, message) = match error {
         NodeError::Away { reason, .. } => {
             let status = if *reason == Reason::TimedOut { 504 } else { 502 };
-            (status, format!("The server's node can't be asked: {reason}."))
+            (status, away(allowed, *reason))
         }
         NodeError::UnknownServer { .. } => (502, format!("{UNAVAILABLE}.")),
         NodeError::Declined { status, said } => (*status, said.clone()),
     };
     note(allowed, error);
     with_detail(allowed, Problem::new(status, message), error)
+}
+
+/// Which node it is and what to do. Its address is for administrators.
+fn away<P>(allowed: &Allowed<P>, reason: Reason) -> String {
+    let Some(node) = &allowed.server.node_row else {
+        return format!("The server's node can't be asked: {reason}.");
+    };
+    let name = &node.name;
+    if !allowed.is_admin() {
+        return format!(
+            "The server's node {name} can't be asked: {reason}. Try again later, or tell an administrator."
+        );
+    }
+    let at = node
+        .panel_address()
+        .map(|at| format!(" at {at}"))
+        .unwrap_or_default();
+    format!(
+        "The server's node {name}{at} can't be asked: {reason}. Look whether its daemon runs there (its log says why not), \
+         and whether that is its address: `roost node show {name}`."
+    )
 }
 
 /// Adds what lies behind `problem` for administrators.

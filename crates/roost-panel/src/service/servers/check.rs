@@ -54,6 +54,9 @@ pub(super) fn apply(server: &mut ServerRow, given: &ServerSettings) -> Result<()
     let image_given = text("image", &given.image, &mut server.image)?;
     text("startup", &given.startup, &mut server.startup)?;
     text("dir", &given.dir, &mut server.dir)?;
+    if given.chown == Some(true) && given.dir.as_deref().is_none_or(str::is_empty) {
+        return invalid("chown: name the directory that is to be given to the server's user (dir), too.");
+    }
     text("done", &given.done, &mut server.done)?;
     text("stop", &given.stop, &mut server.stop)?;
     if image_given {

@@ -86,6 +86,7 @@ pub async fn create(app: &App, actor: &Actor, new: &NewServer) -> Result<Changed
         uuid: server.uuid,
         start_on_completion: new.start,
         skip_scripts: true,
+        chown: new.settings.chown == Some(true),
     };
     if let Err(error) = app.node_client.create(&target, &request).await {
         take_back(app, actor, &server, &error).await?;

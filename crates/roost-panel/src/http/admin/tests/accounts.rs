@@ -105,9 +105,19 @@ on_both_databases! {
         assert_eq!(newest.body[0]["via"], "session");
         let by_ben = list("user=BEN").await;
         assert_eq!(by_ben.body.as_array().unwrap().len(), 1);
+        // Who is gone is still found; who never was is not.
+        assert_eq!(world.call(Method::DELETE, "/api/admin/users/ben").cli().send().await.status, 204);
+        assert!(!list("user=ben").await.body.as_array().unwrap().is_empty());
+        let nobody = uuid::Uuid::new_v4().to_string();
+        for (kind, name) in [("user", "nobody"), ("server", "nowhere"), ("server", nobody.as_str())] {
+            let unknown = list(&format!("{kind}={name}")).await;
+            assert_eq!(unknown.status, 404, "{kind}={name}: {unknown:?}");
+            assert!(unknown.message().contains(name) && unknown.message().contains(&format!("roost {kind} list")), "{unknown:?}");
+            assert_eq!(list(&format!("{kind}={name}&after=1")).await.body, json!([]));
+        }
         for since in ["2026-11-24T08:20:01Z", "2026-11-24T09:20:01%2B01:00", "1795508401000"] {
             let later = list(&format!("since={since}")).await;
-            assert_eq!(later.body.as_array().map(Vec::len), Some(1), "{since}");
+            assert_eq!(later.body.as_array().map(Vec::len), Some(2), "{since}");
         }
         assert_eq!(list("since=yesterday").await.status, 422);
         assert_eq!(list("lines=0").await.status, 422);

@@ -14,7 +14,7 @@ on_both_databases! {
             "/api/system" => Answer::json(200, &system(true)),
             path if path.starts_with("/api/servers/") => {
                 let mut answer = detail("running");
-                answer["roost"] = json!({"pid": 42, "not_enforced": ["The memory limit is not enforced."]});
+                answer["roost"] = json!({"pid": 42, "uid": 700007, "directory": "/data/x", "starts_again_at": "2026-11-24T08:20:04Z", "not_enforced": ["The memory limit is not enforced."]});
                 Answer::json(200, &answer)
             }
             _ => obedient(seen),
@@ -32,6 +32,8 @@ on_both_databases! {
         assert_eq!(body["runtime"], "process");
         assert_eq!(body["stop_timeout"], 600);
         assert_eq!((&body["state"], &body["pid"]), (&json!("running"), &json!(42)));
+        assert_eq!((&body["uid"], &body["directory"]), (&json!(700007), &json!("/data/x")));
+        assert_eq!((&body["starts_again_at"], &body["dir"]), (&json!("2026-11-24T08:20:04Z"), &Value::Null));
         assert_eq!(body["warnings"], json!(["The memory limit is not enforced."]));
         assert_eq!(body["env"], json!({"EMPTY": ""}));
         let told = stub.take_seen();
@@ -90,6 +92,8 @@ on_both_databases! {
             (json!({"command": ["x"], "stop": "^NONSENSE"}), "stop"),
             (json!({"command": ["x"], "stop_timeout": 0}), "stop_timeout"),
             (json!({"command": ["x"], "dir": "games"}), "dir"),
+            (json!({"command": ["x"], "chown": true}), "chown"),
+            (json!({"command": ["x"], "chown": true, "dir": ""}), "chown"),
             (json!({"command": ["x"], "dir": "/srv/../etc"}), "dir"),
             (json!({"command": ["x"], "done": "a\nb"}), "done"),
             (json!({"image": "a b"}), "image"),
@@ -181,6 +185,51 @@ on_both_databases! {
         let later = change(&json!({"memory": 128})).send().await;
         assert_eq!((later.status.as_u16(), &later.body["memory"]), (200, &json!(128)));
         assert!(later.body["warnings"][0].as_str().unwrap().contains("does not know of it yet"));
+    }
+
+    async fn a_node_says_whether_a_directory_can_be_given(world: &World) {
+        let stub = StubNode::start().await;
+        world.user("ada", true).await;
+        world.node("near", &stub).await;
+        let new = json!({"name": "Lobby", "settings": {"command": ["./run"], "dir": "/srv/a", "chown": true}});
+        let made = world.post("/api/admin/servers", &new).cli().send().await;
+        assert_eq!((made.status.as_u16(), &made.body["dir"]), (200, &json!("/srv/a")), "{made:?}");
+        let told = stub.take_seen();
+        let create = told.iter().find(|s| s.path == "/api/servers").unwrap();
+        assert_eq!(create.body["chown"], true);
+        let change = |patch: &Value| {
+            world.call(Method::PATCH, "/api/admin/servers/lobby").json(patch).cli()
+        };
+        assert_eq!(change(&json!({"dir": "/srv/b", "chown": true})).send().await.status, 200);
+        let asked = |told: Vec<crate::node_client::stub::Seen>| {
+            told.into_iter().find(|s| s.path.ends_with("/directory")).map(|s| s.body)
+        };
+        assert_eq!(asked(stub.take_seen()), Some(json!({"dir": "/srv/b", "chown": true})));
+        assert_eq!(change(&json!({"memory": 64})).send().await.status, 200);
+        assert_eq!(change(&json!({"dir": ""})).send().await.status, 200);
+        assert_eq!(asked(stub.take_seen()), None, "there is no directory to look at");
+        assert_eq!(change(&json!({"dir": "/srv/b"})).send().await.status, 200);
+        assert_eq!(asked(stub.take_seen()), Some(json!({"dir": "/srv/b", "chown": false})));
+        // What the node refuses is not kept.
+        stub.answers(|seen| match seen.path.rsplit('/').next() {
+            Some("directory") => Answer::json(422, &json!({"error": "/srv/c is used by server b"})),
+            _ => obedient(seen),
+        });
+        let refused = change(&json!({"dir": "/srv/c"})).send().await;
+        assert_eq!((refused.status.as_u16(), refused.message()), (422, "/srv/c is used by server b"));
+        let shown = world.get("/api/admin/servers/lobby").cli().send().await;
+        assert_eq!(shown.body["dir"], "/srv/b");
+        // An older node has no such question; one that is away looks before the next start, but then gives nothing away.
+        stub.answers(|seen| match seen.path.rsplit('/').next() {
+            Some("directory") => Answer::json(404, &json!({"error": "not found"})),
+            _ => obedient(seen),
+        });
+        assert_eq!(change(&json!({"dir": "/srv/d"})).send().await.body["dir"], "/srv/d");
+        stub.answers(|_| Answer::json(500, &json!({})));
+        assert_eq!(change(&json!({"dir": "/srv/e"})).send().await.body["dir"], "/srv/e");
+        let away = change(&json!({"dir": "/srv/f", "chown": true})).send().await;
+        assert_eq!(away.status, 502, "{away:?}");
+        assert!(away.message().contains("near"), "{away:?}");
     }
 
     async fn a_server_is_suspended_and_deleted(world: &World) {

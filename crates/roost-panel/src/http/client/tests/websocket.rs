@@ -267,6 +267,15 @@ on_both_databases! {
         let answer = scene.get("olive", PATH).send().await;
         assert_eq!(answer.status, 502);
         assert_eq!(answer.message(), "Failed to prepare websocket session: Connection refused");
+        // What reads the history names the node, and to administrators its address and what to look at.
+        let logs = "/api/client/servers/lobby/logs";
+        let owner = scene.get("olive", logs).send().await;
+        assert_eq!(owner.status, 502);
+        assert!(owner.message().starts_with("The server's node one can't be asked: Connection refused. Try again"), "{owner:?}");
+        assert!(!owner.message().contains(&free.to_string()), "{owner:?}");
+        let admin = scene.get("root", logs).send().await;
+        let told = format!("The server's node one at http://{free} can't be asked: Connection refused.");
+        assert!(admin.message().starts_with(&told) && admin.message().contains("roost node show one"), "{admin:?}");
     }
 
     async fn many_callers_cost_the_node_one_request(world: &World) {
