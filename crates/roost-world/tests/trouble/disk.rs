@@ -168,8 +168,10 @@ fn a_node_that_is_started_on_a_full_disk_takes_up_servers_with_old_lines() -> To
     let disk = SmallDisk::at(&journals, "size=6m,mode=700")?;
     roost.up()?;
     let told = started_on_a_full_disk(&mut roost, &disk, &journals);
-    // Where the disk stays full, the server's end can't be written down.
-    disk.make_room()?;
+    if told.is_err() {
+        // Where the disk stays full, the server's end can't be written down.
+        let _ = disk.make_room();
+    }
     drop(roost);
     told
 }
