@@ -374,7 +374,7 @@ fn an_installer_s_chunk_is_answered_when_it_is_kept_and_leaves_the_keeper_s_offs
     // After a while, since no line end comes.
     node.wait_for_texts(&["whole", "name: ~", "one", "", "Continue?~"]);
     node.pumps
-        .installer_output(SERVER, b" yes".to_vec())
+        .installer_output(SERVER, b" yes\n".to_vec())
         .blocking_recv()
         .unwrap();
     node.pumps.installer_ended(SERVER);
